@@ -43,7 +43,9 @@ bool object_selector_matches(const json_t *selector, const json_t *labels);
 
 /*
  * Set condition TYPE in O's status: STATUS "True"/"False"/"Unknown", REASON, MESSAGE, NOW as RFC 3339.
- * lastTransitionTime moves only when status changes. Returns true when anything but lastUpdateTime changed.
+ * lastTransitionTime moves only when status changes. Deployments alone have a lastUpdateTime: it moves with any change,
+ * and for Progressing with every call, which is how the controller notes progress. An empty or NULL REASON or MESSAGE
+ * removes the member. Returns true when anything but lastUpdateTime changed.
  */
 bool object_set_condition(json_t *o, const char *type, const char *status, const char *reason, const char *message,
 			  const char *now);
