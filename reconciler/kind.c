@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The table of kinds and the four ways to find a row in it: by what a manifest says, by a word of the command line, by
- * an API path, by number. Nothing else about a kind belongs here.
+ * The table of kinds and the four ways to find a row in it: by what a manifest says, by a word of
+ * the command line, by an API path, by number. Nothing else about a kind belongs here.
  */
 #include "reconciler/kind.h"
 
@@ -99,7 +99,8 @@ static bool list_has(const char *list, const char *s, size_t n)
 
 static bool word_names(const struct kind_info *k, const char *s, size_t n)
 {
-	return list_has(k->plural, s, n) || list_has(k->singular, s, n) || list_has(k->short_names, s, n);
+	return list_has(k->plural, s, n) || list_has(k->singular, s, n) ||
+	       list_has(k->short_names, s, n);
 }
 
 /* ".apps" or ".v1.apps" after the name; the core group has no name to give. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Accessors of Kubernetes-shaped JSON documents. Pure functions of their arguments; what a kind's fields mean is
- * schema.h's business, what a controller does with them is the controllers'.
+ * Accessors of Kubernetes-shaped JSON documents. Pure functions of their arguments; what a kind's
+ * fields mean is schema.h's business, what a controller does with them is the controllers'.
  */
 #include "reconciler/object.h"
 
@@ -124,7 +124,10 @@ static bool value_in(const json_t *values, const char *s)
 	return false;
 }
 
-/* One matchExpressions entry. NotIn and DoesNotExist also select what lacks the key; an unknown operator nothing. */
+/*
+ * One matchExpressions entry. NotIn and DoesNotExist also select what lacks the key; an unknown
+ * operator nothing.
+ */
 static bool expression_matches(const json_t *e, const json_t *labels)
 {
 	const char *key = json_string_value(json_object_get(e, "key"));
@@ -156,7 +159,8 @@ bool object_selector_matches(const json_t *selector, const json_t *labels)
 		return false;
 	json_object_foreach(json_object_get(selector, "matchLabels"), key, want) {
 		if (!json_is_string(want) ||
-		    !str_eq(json_string_value(json_object_get(labels, key)), json_string_value(want)))
+		    !str_eq(json_string_value(json_object_get(labels, key)),
+			    json_string_value(want)))
 			return false;
 	}
 	json_array_foreach(json_object_get(selector, "matchExpressions"), i, want) {
@@ -220,8 +224,8 @@ static bool member_set(json_t *c, const char *key, const char *value)
 	return true;
 }
 
-bool object_set_condition(json_t *o, const char *type, const char *status, const char *reason, const char *message,
-			  const char *now)
+bool object_set_condition(json_t *o, const char *type, const char *status, const char *reason,
+			  const char *message, const char *now)
 {
 	bool deployment = str_eq(json_string_value(json_object_get(o, "kind")), "Deployment");
 	bool moved, changed;
@@ -242,13 +246,23 @@ bool object_set_condition(json_t *o, const char *type, const char *status, const
 
 /* What the server and controllers write into metadata. */
 static const char *const server_metadata[] = {
-	"uid",	       "resourceVersion", "generation",	     "creationTimestamp", "deletionTimestamp",
-	"selfLink",    "managedFields",	  "ownerReferences", "finalizers",	  "deletionGracePeriodSeconds",
+	"uid",
+	"resourceVersion",
+	"generation",
+	"creationTimestamp",
+	"deletionTimestamp",
+	"selfLink",
+	"managedFields",
+	"ownerReferences",
+	"finalizers",
+	"deletionGracePeriodSeconds",
 	"generateName",
 };
 
-/* Annotations that book-keeping writes, on an object or on a pod template. recond.dev/implicit is not one: it is
- * part of what a source asks for. */
+/*
+ * Annotations that book-keeping writes, on an object or on a pod template. recond.dev/implicit is
+ * not one: it is part of what a source asks for.
+ */
 static const char *const server_annotations[] = {
 	"deployment.kubernetes.io/revision",
 	"deployment.kubernetes.io/revision-history",

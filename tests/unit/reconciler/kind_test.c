@@ -13,7 +13,8 @@ Test(kind, every_row_is_complete_and_found_by_all_its_names)
 		const struct kind_info *i = kind_info((enum kind)k);
 		enum kind got = KIND_N_;
 
-		cr_assert(i->name && i->plural && i->singular && i->short_names && i->apply_order > 0);
+		cr_assert(i->name && i->plural && i->singular && i->short_names &&
+			  i->apply_order > 0);
 		cr_assert_eq(kind_lookup(&got, i->api_version, i->name), 1);
 		cr_assert_eq((int)got, k);
 		cr_assert_eq(kind_from_path(&got, i->group, i->version, i->plural), 1);
@@ -49,7 +50,8 @@ Test(kind, words_of_the_command_line)
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
 		enum kind got = KIND_N_;
 
-		cr_expect_eq(kind_from_word(&got, words[i].word), words[i].found, "%s", words[i].sentence);
+		cr_expect_eq(kind_from_word(&got, words[i].word), words[i].found, "%s",
+			     words[i].sentence);
 		cr_expect_eq(got, words[i].kind, "%s: got %d", words[i].sentence, (int)got);
 	}
 }

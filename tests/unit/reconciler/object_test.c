@@ -17,7 +17,8 @@ static json_t *parse(const char *text)
 
 Test(object, names_are_borrowed_and_empty_when_absent)
 {
-	autojson *o = parse("{\"kind\":\"Pod\",\"metadata\":{\"name\":\"a\",\"labels\":{\"x\":\"1\"}}}");
+	autojson *o =
+		parse("{\"kind\":\"Pod\",\"metadata\":{\"name\":\"a\",\"labels\":{\"x\":\"1\"}}}");
 
 	cr_assert_str_eq(object_name(o), "a");
 	cr_assert_str_eq(object_namespace(o), "");
@@ -28,7 +29,8 @@ Test(object, names_are_borrowed_and_empty_when_absent)
 
 Test(object, describe_leaves_the_default_namespace_out)
 {
-	autojson *a = parse("{\"kind\":\"Pod\",\"metadata\":{\"name\":\"a\",\"namespace\":\"default\"}}");
+	autojson *a =
+		parse("{\"kind\":\"Pod\",\"metadata\":{\"name\":\"a\",\"namespace\":\"default\"}}");
 	autojson *b = parse("{\"kind\":\"Pod\",\"metadata\":{\"name\":\"a\",\"namespace\":\"n\"}}");
 	autofree char *da = object_describe(a);
 	autofree char *db = object_describe(b);
@@ -73,7 +75,8 @@ Test(object, selectors)
 	for (size_t i = 0; i < ARRAY_SIZE(selectors); i++) {
 		autojson *s = selectors[i].selector ? parse(selectors[i].selector) : NULL;
 
-		cr_expect_eq(object_selector_matches(s, labels), selectors[i].matches, "%s", selectors[i].sentence);
+		cr_expect_eq(object_selector_matches(s, labels), selectors[i].matches, "%s",
+			     selectors[i].sentence);
 	}
 }
 
@@ -83,7 +86,8 @@ Test(object, an_owner_is_known_by_uid_not_by_name)
 				"\"metadata\":{\"name\":\"r\",\"uid\":\"u1\"}}");
 	autojson *again = parse("{\"apiVersion\":\"apps/v1\",\"kind\":\"ReplicaSet\","
 				"\"metadata\":{\"name\":\"r\",\"uid\":\"u2\"}}");
-	autojson *pod = parse("{\"kind\":\"Pod\",\"metadata\":{\"name\":\"p\",\"ownerReferences\":[]}}");
+	autojson *pod =
+		parse("{\"kind\":\"Pod\",\"metadata\":{\"name\":\"p\",\"ownerReferences\":[]}}");
 
 	cr_assert_null(object_controller_ref(pod));
 	json_array_append_new(json_path(pod, "metadata.ownerReferences"), object_owner_ref(owner));
@@ -105,9 +109,13 @@ Test(object, a_condition_keeps_its_transition_time_while_the_status_stays)
 	cr_assert(object_set_condition(o, "Ready", "False", "Starting", "wait", "t1"));
 	cr_assert_not(object_set_condition(o, "Ready", "False", "Starting", "wait", "t2"));
 	cr_assert(object_set_condition(o, "Ready", "False", "Starting", "still", "t3"));
-	cr_assert_str_eq(json_string_value(json_object_get(object_condition(o, "Ready"), "lastTransitionTime")), "t1");
+	cr_assert_str_eq(json_string_value(json_object_get(object_condition(o, "Ready"),
+							   "lastTransitionTime")),
+			 "t1");
 	cr_assert(object_set_condition(o, "Ready", "True", NULL, NULL, "t4"));
-	cr_assert_str_eq(json_string_value(json_object_get(object_condition(o, "Ready"), "lastTransitionTime")), "t4");
+	cr_assert_str_eq(json_string_value(json_object_get(object_condition(o, "Ready"),
+							   "lastTransitionTime")),
+			 "t4");
 	cr_assert_null(json_object_get(object_condition(o, "Ready"), "reason"));
 	cr_assert_null(json_object_get(object_condition(o, "Ready"), "lastUpdateTime"));
 }
@@ -118,7 +126,8 @@ Test(object, progress_of_a_deployment_moves_its_update_time_at_every_call)
 	const json_t *c;
 
 	cr_assert(object_set_condition(o, "Progressing", "True", "ReplicaSetUpdated", "m", "t1"));
-	cr_assert_not(object_set_condition(o, "Progressing", "True", "ReplicaSetUpdated", "m", "t2"));
+	cr_assert_not(
+		object_set_condition(o, "Progressing", "True", "ReplicaSetUpdated", "m", "t2"));
 	c = object_condition(o, "Progressing");
 	cr_assert_str_eq(json_string_value(json_object_get(c, "lastUpdateTime")), "t2");
 	cr_assert_str_eq(json_string_value(json_object_get(c, "lastTransitionTime")), "t1");
@@ -126,13 +135,15 @@ Test(object, progress_of_a_deployment_moves_its_update_time_at_every_call)
 
 Test(object, normalising_leaves_what_a_source_can_ask_for)
 {
-	autojson *o = parse("{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"metadata\":{\"name\":\"d\",\"uid\":\"u\","
-			    "\"resourceVersion\":\"7\",\"generation\":2,\"creationTimestamp\":\"t\",\"annotations\":{"
-			    "\"recond.dev/app\":\"a\",\"deployment.kubernetes.io/revision\":\"3\",\"mine\":\"x\"}},"
-			    "\"spec\":{\"template\":{\"metadata\":{\"annotations\":{\"recond.dev/config-hash\":\"h\"}},"
-			    "\"spec\":{}}},\"status\":{\"replicas\":1}}");
-	autojson *want = parse("{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"metadata\":{\"name\":\"d\","
-			       "\"annotations\":{\"mine\":\"x\"}},\"spec\":{\"template\":{\"spec\":{}}}}");
+	autojson *o = parse(
+		"{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"metadata\":{\"name\":\"d\",\"uid\":\"u\","
+		"\"resourceVersion\":\"7\",\"generation\":2,\"creationTimestamp\":\"t\",\"annotations\":{"
+		"\"recond.dev/app\":\"a\",\"deployment.kubernetes.io/revision\":\"3\",\"mine\":\"x\"}},"
+		"\"spec\":{\"template\":{\"metadata\":{\"annotations\":{\"recond.dev/config-hash\":\"h\"}},"
+		"\"spec\":{}}},\"status\":{\"replicas\":1}}");
+	autojson *want = parse(
+		"{\"apiVersion\":\"apps/v1\",\"kind\":\"Deployment\",\"metadata\":{\"name\":\"d\","
+		"\"annotations\":{\"mine\":\"x\"}},\"spec\":{\"template\":{\"spec\":{}}}}");
 	autojson *got = object_normalised(o);
 	autofree char *text = json_dumps(got, 0);
 
