@@ -44,7 +44,8 @@ int64_t clock_realtime_ns(void)
 }
 
 /* "2006-01-02T15:04:05" into RET; *ret_fraction_ns is what is left of the second. */
-static size_t format_seconds(char ret[CLOCK_RFC3339_SIZE], int64_t *ret_fraction_ns, int64_t epoch_ns)
+static size_t format_seconds(char ret[CLOCK_RFC3339_SIZE], int64_t *ret_fraction_ns,
+			     int64_t epoch_ns)
 {
 	time_t s = epoch_ns / NS_PER_S;
 	int64_t fraction = epoch_ns % NS_PER_S;
@@ -153,7 +154,8 @@ int clock_parse_rfc3339(int64_t *ret_ns, const char *s)
 	int64_t fraction, offset, ns;
 	time_t seconds;
 
-	if (!s || !scan_date_time(&tm, &s) || !scan_fraction(&fraction, &s) || !scan_zone(&offset, &s))
+	if (!s || !scan_date_time(&tm, &s) || !scan_fraction(&fraction, &s) ||
+	    !scan_zone(&offset, &s))
 		return -EINVAL;
 	normalised = tm;
 	seconds = timegm(&normalised);

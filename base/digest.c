@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SHA-256 by OpenSSL's EVP. A hash that libcrypto refuses to compute (FIPS trouble, exhaustion) ends the process:
- * nothing in recond makes sense without digests.
+ * SHA-256 by OpenSSL's EVP. A hash that libcrypto refuses to compute (FIPS trouble, exhaustion)
+ * ends the process: nothing in recond makes sense without digests.
  */
 #include "base/digest.h"
 

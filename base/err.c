@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Composing errors. Everything is written into a local buffer first, because callers may pass parts of the error
- * they are about to overwrite ("%s", err->message).
+ * Composing errors. Everything is written into a local buffer first, because callers may pass parts
+ * of the error they are about to overwrite ("%s", err->message).
  */
 #include "base/err.h"
 
@@ -30,7 +30,8 @@ static int negative_errno(int code)
 	return code < 0 ? code : -code;
 }
 
-/* Errors of a busy or full host, or of a peer: they go away without anybody changing recond or its input. */
+/* Errors of a busy or full host, or of a peer: they go away without anybody changing recond or its
+ * input. */
 static enum err_kind kind_of_errno(int code)
 {
 	switch (-code) {
@@ -60,7 +61,8 @@ static enum err_kind kind_of_errno(int code)
 	}
 }
 
-/* Step back from POS to the start of the UTF-8 sequence it lies in, so that a cut leaves no half character. */
+/* Step back from POS to the start of the UTF-8 sequence it lies in, so that a cut leaves no half
+ * character. */
 static size_t utf8_boundary(const char *s, size_t pos)
 {
 	size_t p = pos;

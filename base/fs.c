@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files and directories: confined opening, bounded reading, durable replacing. Removing trees is in fs_remove.c.
+ * Files and directories: confined opening, bounded reading, durable replacing. Removing trees is in
+ * fs_remove.c.
  */
 #include "base/fs.h"
 
@@ -20,8 +21,8 @@
 #define OPENAT2_TRIES 32
 
 /*
- * openat2(2) gives EAGAIN when a rename or mount elsewhere on the system raced with "..": it could not prove that the
- * walk stayed inside. The next try usually can.
+ * openat2(2) gives EAGAIN when a rename or mount elsewhere on the system raced with "..": it could
+ * not prove that the walk stayed inside. The next try usually can.
  */
 static int open_resolved(int dirfd, const char *path, int flags, mode_t mode, uint64_t resolve)
 {
@@ -47,7 +48,8 @@ static int open_resolved(int dirfd, const char *path, int flags, mode_t mode, ui
 int fs_open_beneath(int dirfd, const char *path, int flags, mode_t mode)
 {
 	return open_resolved(dirfd, path, flags, mode,
-			     RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV);
+			     RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS |
+				     RESOLVE_NO_XDEV);
 }
 
 int fs_open_in_root(int dirfd, const char *path, int flags, mode_t mode)
@@ -70,7 +72,8 @@ int fs_open_at(int dirfd, const char *name, int flags, mode_t mode)
 	return fd < 0 ? -errno : fd;
 }
 
-/* How much to read at first: the size of a regular file (and one byte to see its end), else a page. */
+/* How much to read at first: the size of a regular file (and one byte to see its end), else a page.
+ */
 static size_t read_guess(int fd, size_t max)
 {
 	struct stat st;
@@ -165,7 +168,8 @@ static int sync_directory(int dirfd, struct err *err)
 	return 0;
 }
 
-int fs_replace(int dirfd, const char *name, const void *data, size_t n, mode_t mode, struct err *err)
+int fs_replace(int dirfd, const char *name, const void *data, size_t n, mode_t mode,
+	       struct err *err)
 {
 	unsigned char nonce[8];
 	char hex[2 * sizeof(nonce) + 1], tmp[sizeof(FS_TMP_PREFIX) + sizeof(hex)];
@@ -208,7 +212,8 @@ int fs_mkdir_p(int dirfd, const char *path, mode_t mode)
 	autoclose int here = -1;
 	char *save = NULL;
 
-	here = absolute ? fs_open("/", O_PATH | O_DIRECTORY, 0) : fs_open_at(dirfd, ".", O_PATH | O_DIRECTORY, 0);
+	here = absolute ? fs_open("/", O_PATH | O_DIRECTORY, 0)
+			: fs_open_at(dirfd, ".", O_PATH | O_DIRECTORY, 0);
 	if (here < 0)
 		return here;
 	for (char *name = strtok_r(copy, "/", &save); name; name = strtok_r(NULL, "/", &save)) {
@@ -279,7 +284,8 @@ bool fs_path_is_beneath(const char *path)
 
 	if (*path == '\0' || *path == '/')
 		return false;
-	/* Cleaning drops every ".." component, so a path that has one is never equal to its clean form. */
+	/* Cleaning drops every ".." component, so a path that has one is never equal to its clean
+	 * form. */
 	clean = fs_clean_path(path);
 	return str_eq(clean, path);
 }

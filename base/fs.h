@@ -32,8 +32,10 @@ int fs_open_beneath(int dirfd, const char *path, int flags, mode_t mode);
  */
 int fs_open_in_root(int dirfd, const char *path, int flags, mode_t mode);
 
-/* Open a path of our own (state directory, configuration). Plain open(2), openat(2) with O_CLOEXEC;
- * fd or negative errno. */
+/*
+ * Open a path of our own (state directory, configuration). Plain openat(2) with O_CLOEXEC; fd or
+ * negative errno.
+ */
 int fs_open(const char *path, int flags, mode_t mode);
 int fs_open_at(int dirfd, const char *name, int flags, mode_t mode);
 
@@ -48,8 +50,7 @@ int fs_read_at(char **ret, size_t *ret_len, int dirfd, const char *name, size_t 
 /* Write all N bytes to FD, retrying short writes. 0 or negative errno. */
 int fs_write_all(int fd, const void *data, size_t n);
 
-/* How the names of temporary files of fs_replace() begin. After a crash one may be left; it is safe
- * to remove. */
+/* How the temporary files of fs_replace() are called; one left by a crash may be removed. */
 #define FS_TMP_PREFIX ".recond-tmp-"
 
 /*
@@ -86,6 +87,8 @@ int64_t fs_free_bytes(int fd);
  */
 char *fs_clean_path(const char *path);
 
-/* True when PATH is relative, not empty, clean, and has no ".." component: usable beneath a
- * directory ("." is). */
+/*
+ * True when PATH is relative, not empty, clean, and has no ".." component: usable beneath a
+ * directory ("." is).
+ */
 bool fs_path_is_beneath(const char *path);

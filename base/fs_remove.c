@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Removing a tree whose shape others chose: it may be a million levels deep, hold mount points, and change while it
- * is being removed. Every directory is entered through fs_open_beneath(), which refuses symlinks and mounts.
+ * Removing a tree whose shape others chose: it may be a million levels deep, hold mount points, and
+ * change while it is being removed. Every directory is entered through fs_open_beneath(), which
+ * refuses symlinks and mounts.
  */
 #include <assert.h>
 #include <dirent.h>
@@ -13,7 +14,8 @@
 #include "base/fs.h"
 #include "base/str.h"
 
-/* Bounds open fds and stack. What lies deeper is moved up to the top directory first and removed from there. */
+/* Bounds open fds and stack. What lies deeper is moved up to the top directory first and removed
+ * from there. */
 #define MAX_LEVELS 32
 
 static void closedirp(DIR **d)
@@ -24,7 +26,8 @@ static void closedirp(DIR **d)
 
 static int remove_entry(int dirfd, const char *name, int topfd, int level);
 
-/* Remove all that DIRFD (consumed) holds. TOPFD is the root of the removal, -1 when DIRFD is itself that root. */
+/* Remove all that DIRFD (consumed) holds. TOPFD is the root of the removal, -1 when DIRFD is itself
+ * that root. */
 static int remove_contents(int dirfd, int topfd, int level)
 {
 	_cleanup_(closedirp) DIR *dir = fdopendir(dirfd);

@@ -72,7 +72,8 @@ static const char *step_key(struct step *s, const char *p)
 	return p;
 }
 
-/* Parse the step at PATH. Returns the rest ("" after the last step), or NULL when the path is malformed. */
+/* Parse the step at PATH. Returns the rest ("" after the last step), or NULL when the path is
+ * malformed. */
 static const char *step_next(struct step *s, const char *path)
 {
 	const char *end = *path == '[' ? step_index(s, path) : step_key(s, path);
@@ -137,7 +138,8 @@ static bool step_set(const struct step *s, json_t *j, json_t *value)
 	return true;
 }
 
-/* What had to be created is attached only after everything below it succeeded, so a failure leaves no trace. */
+/* What had to be created is attached only after everything below it succeeded, so a failure leaves
+ * no trace. */
 static bool path_set(json_t *j, const char *path, json_t *value)
 {
 	_cleanup_(step_deinit) struct step s = {0};
@@ -243,7 +245,8 @@ void json_digest(char ret[80], const json_t *j)
 	digest_bytes(ret, text, strlen(text));
 }
 
-/* jansson nests up to 2048 deep, and frees recursively; refuse such text before it allocates for it. */
+/* jansson nests up to 2048 deep, and frees recursively; refuse such text before it allocates for
+ * it. */
 static int check_depth(const char *text, size_t n, struct err *err)
 {
 	unsigned depth = 0, line = 1;
@@ -265,8 +268,8 @@ static int check_depth(const char *text, size_t n, struct err *err)
 			in_string = true;
 		} else if (c == '{' || c == '[') {
 			if (++depth > MAX_DEPTH)
-				return err_invalid(err, "%u:%zu: nested deeper than %d levels", line,
-						   i - line_start + 1, MAX_DEPTH);
+				return err_invalid(err, "%u:%zu: nested deeper than %d levels",
+						   line, i - line_start + 1, MAX_DEPTH);
 		} else if (c == '}' || c == ']') {
 			depth -= depth > 0;
 		}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Allocation that never fails. Exhaustion aborts after one line on stderr: no branch for it exists anywhere else.
+ * Allocation that never fails. Exhaustion aborts after one line on stderr: no branch for it exists
+ * anywhere else.
  */
 #include "base/mem.h"
 

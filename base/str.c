@@ -209,8 +209,9 @@ static unsigned substitution(char a, char b)
 }
 
 /*
- * Damerau-Levenshtein distance (restricted: no edit inside a transposed pair) in half edits. Both lengths are at
- * most NEAREST_MAX. Three rows of the matrix are enough: a transposition looks back two.
+ * Damerau-Levenshtein distance (restricted: no edit inside a transposed pair) in half edits. Both
+ * lengths are at most NEAREST_MAX. Three rows of the matrix are enough: a transposition looks back
+ * two.
  */
 static unsigned half_edits(const char *a, size_t n, const char *b, size_t m)
 {
@@ -243,7 +244,8 @@ const char *str_nearest(const char *word, const char *const *candidates)
 
 	if (n == 0 || n > NEAREST_MAX)
 		return NULL;
-	/* Something of the word has to remain, or every one-letter word would be a typo of every other. */
+	/* Something of the word has to remain, or every one-letter word would be a typo of every
+	 * other. */
 	if (best > 2 * n)
 		best = (unsigned)(2 * n);
 	for (; *candidates; candidates++) {

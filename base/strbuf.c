@@ -16,7 +16,8 @@ static void reserve(struct strbuf *sb, size_t extra)
 {
 	size_t want;
 
-	if (__builtin_add_overflow(sb->len, extra, &want) || __builtin_add_overflow(want, (size_t)1, &want))
+	if (__builtin_add_overflow(sb->len, extra, &want) ||
+	    __builtin_add_overflow(want, (size_t)1, &want))
 		abort();
 	GROW(sb->data, sb->cap, want);
 }
@@ -79,8 +80,8 @@ static bool is_unsafe(uint32_t c)
 	static const struct {
 		uint32_t first, last;
 	} ranges[] = {
-		{0x00, 0x1f},	  /* C0 */
-		{0x7f, 0x9f},	  /* DEL, C1 */
+		{0x00, 0x1f},     /* C0 */
+		{0x7f, 0x9f},     /* DEL, C1 */
 		{0x061c, 0x061c}, /* Arabic letter mark */
 		{0x200e, 0x200f}, /* left-to-right, right-to-left marks */
 		{0x2028, 0x202e}, /* line and paragraph separators, embeddings, overrides */
