@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Checks of string forms, after apimachinery's validation and distribution/reference. Every name that later becomes a
- * path, a cgroup or a hostname passes here at decode time.
+ * Checks of string forms, after apimachinery's validation and distribution/reference. Every name
+ * that later becomes a path, a cgroup or a hostname passes here at decode time.
  */
 #include "reconciler/format.h"
 
@@ -193,7 +193,8 @@ static bool image_part(const char *s, size_t n)
 	for (size_t i = 1; i + 1 < n; i++) {
 		if (lower_alnum(s[i]) || s[i] == '-')
 			continue;
-		if (s[i] == '_' && (lower_alnum(s[i - 1]) || s[i - 1] == '_') && (i < 2 || s[i - 2] != '_'))
+		if (s[i] == '_' && (lower_alnum(s[i - 1]) || s[i - 1] == '_') &&
+		    (i < 2 || s[i - 2] != '_'))
 			continue;
 		if (s[i] == '.' && lower_alnum(s[i - 1]) && lower_alnum(s[i + 1]))
 			continue;
@@ -253,7 +254,8 @@ bool format_image_has_registry(const char *ref)
 
 	if (ref[n] != '/')
 		return false;
-	return memchr(ref, '.', n) || memchr(ref, ':', n) || (n == 9 && !strncmp(ref, "localhost", 9));
+	return memchr(ref, '.', n) || memchr(ref, ':', n) ||
+	       (n == 9 && !strncmp(ref, "localhost", 9));
 }
 
 /* The tag's colon in REF (cut at its '@'), or NULL. */
@@ -275,7 +277,9 @@ bool format_image_has_tag(const char *ref, bool *ret_latest)
 	const char *colon = tag_colon(ref, n);
 
 	if (ret_latest)
-		*ret_latest = colon ? (size_t)(ref + n - colon) == 7 && !strncmp(colon, ":latest", 7) : !at;
+		*ret_latest =
+			colon ? (size_t)(ref + n - colon) == 7 && !strncmp(colon, ":latest", 7)
+			      : !at;
 	return at || colon;
 }
 
@@ -336,7 +340,8 @@ static bool is_sysctl(const char *s)
 {
 	size_t n = strlen(s);
 
-	if (n == 0 || n > 253 || !lower_alnum(s[0]) || !lower_alnum(s[n - 1]) || has_dotdot(s) || strstr(s, ".."))
+	if (n == 0 || n > 253 || !lower_alnum(s[0]) || !lower_alnum(s[n - 1]) || has_dotdot(s) ||
+	    strstr(s, ".."))
 		return false;
 	for (; *s; s++)
 		if (!lower_alnum(*s) && !strchr("-_./", *s))

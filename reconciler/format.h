@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The forms a string in a manifest may have to have: names, labels, ports' names, image references. Each form is one
- * row: its check and the sentence that says what was wanted.
+ * The forms a string in a manifest may have to have: names, labels, ports' names, image references.
+ * Each form is one row: its check and the sentence that says what was wanted.
  */
 #pragma once
 
@@ -20,7 +20,8 @@ enum format {
 	FORMAT_ABS_PATH,     /* "/..." without ".." */
 	FORMAT_REL_PATH,     /* not absolute, no ".." */
 	FORMAT_MOUNT_PATH,   /* not empty, no ':' */
-	FORMAT_CONTEXT_PATH, /* a directory of the source: relative to the manifest, or "/..." from the root */
+	FORMAT_CONTEXT_PATH, /* a directory of the source: relative to the manifest, or "/..." from
+				the root */
 	FORMAT_IMAGE,        /* an image reference */
 	FORMAT_IMAGE_TAG,    /* name[:tag] without a registry, as built here */
 	FORMAT_PLATFORM,     /* os/arch[/variant] */
@@ -34,8 +35,10 @@ enum format {
 /* NULL when S has the form F, else what was wanted, beginning with "must" (static text). */
 const char *format_check(enum format f, const char *s);
 
-/* Split an image reference's pieces: does REF name a registry (first part with '.' or ':' or "localhost")? */
+/* Split an image reference's pieces: does REF name a registry (first part with '.' or ':' or
+ * "localhost")? */
 bool format_image_has_registry(const char *ref);
 
-/* Has REF a tag or a digest of its own? *ret_latest (may be NULL): the tag is "latest" or missing without a digest. */
+/* Has REF a tag or a digest of its own? *ret_latest (may be NULL): the tag is "latest" or missing
+ * without a digest. */
 bool format_image_has_tag(const char *ref, bool *ret_latest);

@@ -35,7 +35,9 @@ struct mark *mark_add(struct mark *m, struct mark *child)
 static const struct mark *child_find(const struct mark *m, const struct path *step)
 {
 	if (!step->key)
-		return step->index < m->n && !m->children[step->index].key ? &m->children[step->index] : NULL;
+		return step->index < m->n && !m->children[step->index].key
+			       ? &m->children[step->index]
+			       : NULL;
 	for (size_t i = m->n; i > 0; i--)
 		if (str_eq(m->children[i - 1].key, step->key))
 			return &m->children[i - 1];

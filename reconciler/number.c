@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Shortest round-trip printing of doubles by trying precisions in turn, then laying the digits out by Go's rules.
+ * Shortest round-trip printing of doubles by trying precisions in turn, then laying the digits out
+ * by Go's rules.
  */
 #include "reconciler/number.h"
 
@@ -89,7 +90,7 @@ void number_format_key(char ret[NUMBER_TEXT_SIZE], double v)
 
 	assert(isfinite(v));
 	digits_shortest(&d, v, true);
-	if (v != 0 && (d.exp10 < -4 || d.exp10 >= 21))
+	if (v != 0 && (d.exp10 < -4 || d.exp10 >= 6))
 		layout_exponent(ret, &d);
 	else
 		layout_plain(ret, &d);
@@ -99,7 +100,8 @@ void number_format_json(char ret[NUMBER_TEXT_SIZE], const json_t *j)
 {
 	assert(json_is_number(j));
 	if (json_is_integer(j))
-		(void)snprintf(ret, NUMBER_TEXT_SIZE, "%" JSON_INTEGER_FORMAT, json_integer_value(j));
+		(void)snprintf(ret, NUMBER_TEXT_SIZE, "%" JSON_INTEGER_FORMAT,
+			       json_integer_value(j));
 	else
 		number_format(ret, json_real_value(j));
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Quantities after apimachinery's pkg/api/resource: grammar, families, canonical form and saturation. Knows no
- * resource names: that a memory of "100m" is a typo is validate.c's business.
+ * Quantities after apimachinery's pkg/api/resource: grammar, families, canonical form and
+ * saturation. Knows no resource names: that a memory of "100m" is a typo is validate.c's business.
  */
 #include "reconciler/quantity.h"
 
@@ -32,7 +32,8 @@ static const struct suffix {
 };
 /* clang-format on */
 
-/* The decimal part of a quantity: DIGITS * 10^EXP10, with INEXACT when digits were cut off below. */
+/* The decimal part of a quantity: DIGITS * 10^EXP10, with INEXACT when digits were cut off below.
+ */
 struct decimal {
 	bool negative;
 	bool inexact;
@@ -107,7 +108,8 @@ static __int128 scale_up(__int128 v, int factor)
 	return v > NANO_MAX * 1024 / factor ? NANO_MAX * 1024 : v * factor;
 }
 
-/* The magnitude of D * 10^power (or * 1024^power) in nano units, rounded up, cut at the greatest quantity. */
+/* The magnitude of D * 10^power (or * 1024^power) in nano units, rounded up, cut at the greatest
+ * quantity. */
 static __int128 decimal_nano(struct decimal *d, enum quantity_format format, int power)
 {
 	__int128 v = d->digits;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The resolution table of go-yaml v2 as sigs.k8s.io/yaml uses it, measured against kubectl: tests/golden/
- * yaml_scalars.tsv is its ground truth. Pure; knows nothing of libyaml.
+ * The resolution table of go-yaml v2 as sigs.k8s.io/yaml uses it, measured against kubectl:
+ * tests/golden/ yaml_scalars.tsv is its ground truth. Pure; knows nothing of libyaml.
  */
 #include "reconciler/scalar.h"
 
@@ -173,7 +173,8 @@ static bool float_parse(struct scalar *s, const char *text)
 	return true;
 }
 
-/* Type a plain text; what is nothing else stays a string. The first character decides what it may be. */
+/* Type a plain text; what is nothing else stays a string. The first character decides what it may
+ * be. */
 static void plain_resolve(struct scalar *s, const char *text, size_t n)
 {
 	autofree char *digits = NULL;
@@ -200,7 +201,8 @@ static void plain_resolve(struct scalar *s, const char *text, size_t n)
 
 static int base64_digit(char c)
 {
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char alphabet[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const char *p = c ? strchr(alphabet, c) : NULL;
 
 	return p ? (int)(p - alphabet) : -1;
@@ -238,13 +240,14 @@ static bool type_fits(enum scalar_type type, const char *tag)
 {
 	static const char *const names[] = {
 		[SCALAR_STRING] = "str", [SCALAR_NULL] = "null",   [SCALAR_BOOL] = "bool",
-		[SCALAR_INT] = "int",	 [SCALAR_FLOAT] = "float",
+		[SCALAR_INT] = "int",    [SCALAR_FLOAT] = "float",
 	};
 
 	return str_eq(names[type], tag) || (type == SCALAR_INT && str_eq(tag, "float"));
 }
 
-/* Does S look like a date at all? Enough to refuse "!!timestamp foo"; the text is kept either way. */
+/* Does S look like a date at all? Enough to refuse "!!timestamp foo"; the text is kept either way.
+ */
 static bool looks_like_date(const char *s)
 {
 	return strspn(s, "0123456789") == 4 && s[4] == '-' && strspn(s + 5, "0123456789") > 0;
@@ -298,7 +301,8 @@ int scalar_resolve(struct scalar *ret, const char **ret_problem, const char *tag
 	return r;
 }
 
-/* What encoding/json makes of a float and the API reads again: whole numbers within int64 become integers. */
+/* What encoding/json makes of a float and the API reads again: whole numbers within int64 become
+ * integers. */
 static json_t *real_to_json(double v, const char **ret_problem)
 {
 	if (!isfinite(v)) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A file as a sequence of documents: cut at document markers first, as kubectl does, so that a broken document leaves
- * the others readable; JSON that is no YAML (several values in a row, surrogate pairs) goes to jansson.
+ * A file as a sequence of documents: cut at document markers first, as kubectl does, so that a
+ * broken document leaves the others readable; JSON that is no YAML (several values in a row,
+ * surrogate pairs) goes to jansson.
  */
 #include "reconciler/yaml.h"
 
@@ -39,7 +40,8 @@ void yaml_file_deinit(struct yaml_file *f)
 	*f = (struct yaml_file){.n_documents = 0};
 }
 
-/* Is the line at TEXT (N bytes left in the file) the marker MARK ("---", "..."), alone or before a space? */
+/* Is the line at TEXT (N bytes left in the file) the marker MARK ("---", "..."), alone or before a
+ * space? */
 static bool is_marker(const char *text, size_t n, const char *mark)
 {
 	return n >= 3 && !memcmp(text, mark, 3) && (n == 3 || strchr(" \t\r\n", text[3]));
@@ -69,7 +71,8 @@ static void piece_read(struct yaml_reader *r, const char *text, size_t n, unsign
 	if (n == 0)
 		return;
 	if (begins_with_directive(text, n, &at))
-		(void)yaml_fail_at(r, at, 1, "directives (lines beginning with '%%') are not supported");
+		(void)yaml_fail_at(r, at, 1,
+				   "directives (lines beginning with '%%') are not supported");
 	else
 		(void)yaml_piece_read(r, text, n, line);
 }
@@ -122,7 +125,8 @@ static size_t skip_space(const char *text, size_t i, size_t n, unsigned int *lin
 	return i;
 }
 
-/* Read TEXT as JSON values in a row, whose places are known by their first line only. False: it is no such thing. */
+/* Read TEXT as JSON values in a row, whose places are known by their first line only. False: it is
+ * no such thing. */
 static bool json_read(struct yaml_file *f, const char *text, size_t n)
 {
 	const size_t flags = JSON_REJECT_DUPLICATES | JSON_DISABLE_EOF_CHECK;

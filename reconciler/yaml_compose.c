@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libyaml's events composed into JSON. Only the event interface is used: libyaml has no nesting limit and is quadratic
- * in flow nesting, so the depth is checked before the next event is asked for; aliases are expanded by us, within a
- * budget. What a file is cut into is yaml.c's business.
+ * libyaml's events composed into JSON. Only the event interface is used: libyaml has no nesting
+ * limit and is quadratic in flow nesting, so the depth is checked before the next event is asked
+ * for; aliases are expanded by us, within a budget. What a file is cut into is yaml.c's business.
  */
 #include <assert.h>
 #include <errno.h>
@@ -37,7 +37,8 @@ static void node_deinit(struct node *node)
 	scalar_deinit(&node->scalar);
 }
 
-int yaml_fail_at(struct yaml_reader *r, unsigned int line, unsigned int column, const char *fmt, ...)
+int yaml_fail_at(struct yaml_reader *r, unsigned int line, unsigned int column, const char *fmt,
+		 ...)
 {
 	struct yaml_file *f = r->file;
 	char text[512];
@@ -87,10 +88,11 @@ static int fail_reader(struct yaml_reader *r)
 		column += ((unsigned char)r->text[i] & 0xc0) != 0x80;
 	}
 	return yaml_fail_at(r, line, column, "%s (byte 0x%02x)", r->parser.problem,
-		       offset < r->len ? (unsigned char)r->text[offset] : 0);
+			    offset < r->len ? (unsigned char)r->text[offset] : 0);
 }
 
-/* The byte at the mark M, 0 beyond the end. Columns count characters, so this is right for ASCII lines only. */
+/* The byte at the mark M, 0 beyond the end. Columns count characters, so this is right for ASCII
+ * lines only. */
 static char char_at(const struct yaml_reader *r, const yaml_mark_t *m)
 {
 	size_t i = 0;
@@ -116,8 +118,8 @@ static int fail_parser(struct yaml_reader *r)
 		hint = " (YAML is indented by spaces, not tabs)";
 	if (!p->context)
 		return yaml_fail_at(r, line, column, "%s%s", p->problem, hint);
-	return yaml_fail_at(r, line, column, "%s %s (which began in line %u)%s", p->problem, p->context,
-		       r->first_line + (unsigned int)p->context_mark.line, hint);
+	return yaml_fail_at(r, line, column, "%s %s (which began in line %u)%s", p->problem,
+			    p->context, r->first_line + (unsigned int)p->context_mark.line, hint);
 }
 
 /* The next event, owned by the caller after 0. */
@@ -142,7 +144,8 @@ static void anchors_reset(struct yaml_reader *r)
 }
 
 /* Note the anchor of a node that begins. 0 with *ret_index (-1: it has none). */
-static int anchor_open(struct yaml_reader *r, int *ret_index, const yaml_char_t *name, const yaml_mark_t *m)
+static int anchor_open(struct yaml_reader *r, int *ret_index, const yaml_char_t *name,
+		       const yaml_mark_t *m)
 {
 	*ret_index = -1;
 	if (!name)
@@ -230,7 +233,8 @@ static int alias_read(struct yaml_reader *r, struct node *ret, const yaml_event_
 
 /* ---- nodes ---- */
 
-/* "! 12" is a string for kubectl, but libyaml has dropped the tag: only the extent of the node still shows it. */
+/* "! 12" is a string for kubectl, but libyaml has dropped the tag: only the extent of the node
+ * still shows it. */
 static bool lost_tag(const yaml_event_t *event)
 {
 	size_t extent = event->end_mark.index - event->start_mark.index;
@@ -324,11 +328,11 @@ static int merge(struct yaml_reader *r, struct mapping *m, const struct node *va
 	}
 	if (!json_is_array(value->value))
 		return yaml_fail_at(r, value->mark.line, value->mark.column,
-			       "'<<' merges a mapping or a list of mappings");
+				    "'<<' merges a mapping or a list of mappings");
 	json_array_foreach(value->value, i, item) {
 		if (!json_is_object(item))
 			return yaml_fail_at(r, value->mark.line, value->mark.column,
-				       "'<<' merges a mapping or a list of mappings");
+					    "'<<' merges a mapping or a list of mappings");
 	}
 	/* The first mapping of the list wins. */
 	for (i = json_array_size(value->value); i > 0; i--)
@@ -357,7 +361,8 @@ static char *key_text(struct yaml_reader *r, const struct node *key)
 }
 
 /* Put the member; a key that stands there twice is an error, after which reading goes on. */
-static int member_add(struct yaml_reader *r, struct mapping *m, const struct node *key, struct node *value)
+static int member_add(struct yaml_reader *r, struct mapping *m, const struct node *key,
+		      struct node *value)
 {
 	autofree char *text = NULL;
 	json_int_t before;
@@ -371,8 +376,8 @@ static int member_add(struct yaml_reader *r, struct mapping *m, const struct nod
 	before = json_integer_value(json_object_get(m->lines, text));
 	if (before)
 		result = yaml_fail_at(r, key->mark.line, key->mark.column,
-				 "the key '%.200s' is there twice, first in line %lld", text,
-				 (long long)before);
+				      "the key '%.200s' is there twice, first in line %lld", text,
+				      (long long)before);
 	if (!value->value)
 		return yaml_fail_at(r, value->mark.line, value->mark.column, "%s", value->problem);
 	json_set(m->lines, text, json_integer(key->mark.line));
@@ -382,7 +387,8 @@ static int member_add(struct yaml_reader *r, struct mapping *m, const struct nod
 	return result;
 }
 
-/* One "key: value". 1 at the end of the mapping, 0 after a member (also a bad one), -EINVAL to stop. */
+/* One "key: value". 1 at the end of the mapping, 0 after a member (also a bad one), -EINVAL to
+ * stop. */
 static int member_read(struct yaml_reader *r, struct mapping *m, int depth)
 {
 	struct node key = {.value = NULL}, value = {.value = NULL};

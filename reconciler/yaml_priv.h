@@ -31,11 +31,11 @@ struct yaml_reader {
 };
 
 /*
- * Read one piece of the file, the N bytes at TEXT that begin in line FIRST_LINE, and append its documents and errors.
- * 0, or -EINVAL when reading stopped before its end.
+ * Read one piece of the file, the N bytes at TEXT that begin in line FIRST_LINE, and append its
+ * documents and errors. 0, or -EINVAL when reading stopped before its end.
  */
 int yaml_piece_read(struct yaml_reader *r, const char *text, size_t n, unsigned int first_line);
 
 /* Note an error. Returns -EINVAL. */
-int yaml_fail_at(struct yaml_reader *r, unsigned int line, unsigned int column, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
+int yaml_fail_at(struct yaml_reader *r, unsigned int line, unsigned int column, const char *fmt,
+		 ...) __attribute__((format(printf, 4, 5)));
