@@ -248,8 +248,8 @@ Test(proc, signals_session_and_limits_are_the_childs_own)
 	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &files), 0);
 	(void)sigfillset(&blocked);
 	cr_assert_eq(sigprocmask(SIG_BLOCK, &blocked, NULL), 0);
-	(void)signal(SIGPIPE, SIG_IGN);
-	(void)signal(SIGUSR1, SIG_IGN);
+	cr_assert_eq(sigaction(SIGPIPE, &(struct sigaction){.sa_handler = SIG_IGN}, NULL), 0);
+	cr_assert_eq(sigaction(SIGUSR1, &(struct sigaction){.sa_handler = SIG_IGN}, NULL), 0);
 	plain = output_of(&spec, 0);
 	cr_expect(has_line(plain, "SigBlk:\t0000000000000000"), "%s", plain);
 	cr_expect(has_line(plain, "SigIgn:\t0000000000000000"), "%s", plain);
