@@ -191,6 +191,9 @@ static int suffix_start(struct lexer *l, const struct glob *g, const char *value
 	for (size_t i = 0; i <= n; i++) {
 		size_t at = longest ? i : n - i;
 
+		/* Never between the bytes of one character. */
+		if (((unsigned char)value[at] & 0xc0) == 0x80)
+			continue;
 		if (glob_match(g, value + at)) {
 			*ret = at;
 			break;

@@ -106,21 +106,22 @@ static bool parse_class(struct glob *g, const char **p, const char *end)
 		t->negated = true;
 		(*p)++;
 	}
-	while (*p < end && (**p != ']' || t->n == 0)) {
+	while (*p < end && **p != ']') {
 		struct range r;
 
-		if (t->n == 0 && **p == ']')
-			return false;
 		if (!class_char(p, end, &r.lo))
 			return false;
 		r.hi = r.lo;
-		if (**p == '-' && (*p)++ && (**p == ']' || !class_char(p, end, &r.hi)))
-			return false;
+		if (**p == '-') {
+			(*p)++;
+			if (**p == ']' || !class_char(p, end, &r.hi))
+				return false;
+		}
 		GROW(g->ranges, g->ranges_cap, g->n_ranges + 1);
 		g->ranges[g->n_ranges++] = r;
 		t->n++;
 	}
-	if (*p == end)
+	if (*p == end || !t->n)
 		return false;
 	(*p)++;
 	return true;

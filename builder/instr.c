@@ -225,7 +225,7 @@ static int parse_flags(struct cursor *c)
  */
 static int parse_json(struct cursor *c)
 {
-	autojson json_t *j = NULL;
+	autojson *j = NULL;
 	json_t *item;
 	size_t i;
 
@@ -452,6 +452,14 @@ char *instr_heredoc_word(enum instr_kind kind, const char *text, char escape, bo
 	return NULL;
 }
 
+/* Everything of an instruction may end up in a JSON document. */
+static bool is_utf8(const char *s)
+{
+	autojson *probe = json_string(s);
+
+	return probe != NULL;
+}
+
 static int parse_rest(struct cursor *c)
 {
 	bool tabs;
@@ -459,6 +467,8 @@ static int parse_rest(struct cursor *c)
 
 	if (c->row->later)
 		return FAIL(c, "%s is not supported yet", c->row->name);
+	if (!is_utf8(c->p))
+		return FAIL(c, "%s is not valid UTF-8", c->row->name);
 	r = parse_flags(c);
 	if (r < 0)
 		return r;
