@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The listing of a build context: sorted by path in walk order, so that a directory's entries follow it at once.
+ * The listing of a build context: sorted by path in walk order, so that a directory's entries
+ * follow it at once.
  */
 #include "builder/context.h"
 
@@ -42,7 +43,8 @@ static int path_compare(const char *a, const char *b)
 
 static int entry_compare(const void *a, const void *b)
 {
-	return path_compare(((const struct context_entry *)a)->path, ((const struct context_entry *)b)->path);
+	return path_compare(((const struct context_entry *)a)->path,
+			    ((const struct context_entry *)b)->path);
 }
 
 static int read_entry(struct context_entry *ret, const json_t *j, struct err *err)
@@ -72,8 +74,10 @@ static int read_entry(struct context_entry *ret, const json_t *j, struct err *er
 		e.link = json_path_str(j, "content", "");
 		digest_bytes(digest, e.link, strlen(e.link));
 		if (!*e.link || !str_eq(digest, e.digest))
-			return err_invalid(err, "context entry '%s' has no text or another one than its digest says",
-					   e.path);
+			return err_invalid(
+				err,
+				"context entry '%s' has no text or another one than its digest says",
+				e.path);
 	}
 	*ret = e;
 	return 0;
@@ -116,7 +120,8 @@ int context_new(struct context **ret, json_t *entries, const struct ignore *igno
 	int r;
 
 	if (n > CONTEXT_MAX_ENTRIES)
-		return err_invalid(err, "the build context has more than %u entries", CONTEXT_MAX_ENTRIES);
+		return err_invalid(err, "the build context has more than %u entries",
+				   CONTEXT_MAX_ENTRIES);
 	c->json = json_incref(entries);
 	c->entries = mem_calloc(n, sizeof(*c->entries));
 	for (c->n = 0; c->n < n; c->n++) {
@@ -128,7 +133,8 @@ int context_new(struct context **ret, json_t *entries, const struct ignore *igno
 		qsort(c->entries, n, sizeof(*c->entries), entry_compare);
 	for (size_t i = 1; i < n; i++)
 		if (str_eq(c->entries[i - 1].path, c->entries[i].path))
-			return err_invalid(err, "context entry '%s' is there twice", c->entries[i].path);
+			return err_invalid(err, "context entry '%s' is there twice",
+					   c->entries[i].path);
 	apply_ignore(c, ignore);
 	*ret = TAKE_PTR(c);
 	return 0;
@@ -150,7 +156,8 @@ const struct context_entry *context_below(const struct context *c, const char *p
 	if (!e)
 		return c->entries;
 	first = e + 1;
-	while (first + n < c->entries + c->n && strncmp(first[n].path, path, len) == 0 && first[n].path[len] == '/')
+	while (first + n < c->entries + c->n && strncmp(first[n].path, path, len) == 0 &&
+	       first[n].path[len] == '/')
 		n++;
 	*ret_n = n;
 	return first;
@@ -196,7 +203,8 @@ int context_resolve(char **ret, const struct context *c, const char *path, struc
 			at = target;
 			done = 0;
 			if (++links > CONTEXT_MAX_LINKS)
-				return err_invalid(err, "too many levels of symbolic links at '%s'", path);
+				return err_invalid(err, "too many levels of symbolic links at '%s'",
+						   path);
 		}
 	}
 	*ret = TAKE_PTR(at);

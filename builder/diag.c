@@ -11,6 +11,7 @@
 #include "base/strbuf.h"
 
 #define DIAG_MAX_ERRORS 100
+#define DIAG_MAX_TEXT 2048 /* longer ones are cut, as an err is */
 
 void diag_deinit(struct diag *d)
 {
@@ -18,21 +19,18 @@ void diag_deinit(struct diag *d)
 	strlist_deinit(&d->warnings);
 }
 
-static void diag_add(struct strlist *to, const char *file, unsigned line, const char *fmt, va_list ap)
+static void diag_add(struct strlist *to, const char *file, unsigned line, const char *fmt,
+		     va_list ap)
 {
 	autostrbuf sb = STRBUF_INIT;
-	autofree char *text = NULL;
-	int n;
+	char text[DIAG_MAX_TEXT];
 
-	n = vasprintf(&text, fmt, ap);
-	if (n < 0)
-		abort();
-
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
 	strbuf_add_escaped(&sb, file, strlen(file));
 	if (line)
 		strbuf_addf(&sb, ":%u", line);
 	strbuf_adds(&sb, ": ");
-	strbuf_add_escaped(&sb, text, (size_t)n);
+	strbuf_add_escaped(&sb, text, strlen(text));
 	strlist_add_take(to, strbuf_take(&sb));
 }
 

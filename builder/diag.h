@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is wrong with a Dockerfile, all of it at once: each finding is one line "file:line: text". Reading and
- * planning collect here instead of stopping at the first mistake; only the collected whole becomes an error.
+ * What is wrong with a Dockerfile, all of it at once: each finding is one line "file:line: text".
+ * Reading and planning collect here instead of stopping at the first mistake; only the collected
+ * whole becomes an error.
  */
 #pragma once
 
@@ -11,9 +12,9 @@
 #include "base/str.h"
 
 struct diag {
-	const char *file;         /* as the user knows it; borrowed */
-	struct strlist errors;    /* "file:line: text", in order of finding */
-	struct strlist warnings;  /* same form; never change the image */
+	const char *file;        /* as the user knows it; borrowed */
+	struct strlist errors;   /* "file:line: text", in order of finding */
+	struct strlist warnings; /* same form; never change the image */
 };
 #define autodiag __attribute__((cleanup(diag_deinit))) struct diag
 
@@ -21,11 +22,13 @@ struct diag {
 void diag_deinit(struct diag *d);
 
 /*
- * Record an error (a warning) at LINE; 0 means the file as a whole ("file: text"). Bytes that could disturb a
- * terminal are escaped. After 100 errors the rest is dropped.
+ * Record an error (a warning) at LINE; 0 means the file as a whole ("file: text"). Bytes that could
+ * disturb a terminal are escaped. After 100 errors the rest is dropped.
  */
-void diag_error(struct diag *d, unsigned line, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
-void diag_warn(struct diag *d, unsigned line, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+void diag_error(struct diag *d, unsigned line, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+void diag_warn(struct diag *d, unsigned line, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* True when an error was recorded. */
 bool diag_failed(const struct diag *d);

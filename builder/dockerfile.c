@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From physical lines to logical ones, and the checks that need more than one instruction. What an instruction is
- * made of is instr.c's business.
+ * From physical lines to logical ones, and the checks that need more than one instruction. What an
+ * instruction is made of is instr.c's business.
  */
 #include "builder/dockerfile.h"
 
@@ -24,7 +24,7 @@ static const char *const directive_names[DIRECTIVE_N_] = {"syntax", "escape", "c
 struct reader {
 	const char *p; /* next physical line */
 	const char *end;
-	unsigned line; /* of the line last read, from 1 */
+	unsigned line;   /* of the line last read, from 1 */
 	bool directives; /* still in the run of lines at the top */
 	bool seen[DIRECTIVE_N_];
 	struct dockerfile *file;
@@ -56,7 +56,8 @@ static bool next_line(struct reader *r, const char **ret, size_t *ret_len)
 	r->p += len + (nl != NULL);
 	r->line++;
 	if (len > DOCKERFILE_MAX_LINE) {
-		diag_error(r->d, r->line, "dockerfile line greater than max allowed size of %d", DOCKERFILE_MAX_LINE);
+		diag_error(r->d, r->line, "dockerfile line greater than max allowed size of %d",
+			   DOCKERFILE_MAX_LINE);
 		len = 0;
 	}
 	while (len && (*ret)[len - 1] == '\r')
@@ -77,14 +78,15 @@ static size_t leading_blanks(const char *s, size_t n)
 static void set_escape(struct reader *r, const char *value)
 {
 	if (!str_eq(value, "\\") && !str_eq(value, "`"))
-		diag_error(r->d, r->line, "invalid escape token '%s' does not match ` or \\", value);
+		diag_error(r->d, r->line, "invalid escape token '%s' does not match ` or \\",
+			   value);
 	else
 		r->file->escape = value[0];
 }
 
 /*
- * A comment line (S begins with '#') in directive mode. Whatever is no directive of a known name ends the mode:
- * from then on look-alikes are comments.
+ * A comment line (S begins with '#') in directive mode. Whatever is no directive of a known name
+ * ends the mode: from then on look-alikes are comments.
  */
 static void read_directive(struct reader *r, const char *s, size_t n)
 {
@@ -104,11 +106,13 @@ static void read_directive(struct reader *r, const char *s, size_t n)
 		return;
 
 	for (size_t i = 0; i < DIRECTIVE_N_; i++) {
-		if (strlen(directive_names[i]) != len || strncasecmp(name, directive_names[i], len) != 0)
+		if (strlen(directive_names[i]) != len ||
+		    strncasecmp(name, directive_names[i], len) != 0)
 			continue;
 		r->directives = true;
 		if (r->seen[i])
-			diag_error(r->d, r->line, "only one %s parser directive can be used", directive_names[i]);
+			diag_error(r->d, r->line, "only one %s parser directive can be used",
+				   directive_names[i]);
 		else if (i == DIRECTIVE_ESCAPE)
 			set_escape(r, value);
 		r->seen[i] = true;
@@ -116,8 +120,8 @@ static void read_directive(struct reader *r, const char *s, size_t n)
 }
 
 /*
- * If the line ends in an unescaped escape character (blanks may follow), *n becomes the length before it and the
- * line continues. Two of them in a row, or more, do not continue it.
+ * If the line ends in an unescaped escape character (blanks may follow), *n becomes the length
+ * before it and the line continues. Two of them in a row, or more, do not continue it.
  */
 static bool continues(char escape, const char *s, size_t *n)
 {
@@ -154,7 +158,8 @@ static void join_lines(struct reader *r, struct strbuf *text)
 	}
 }
 
-/* The instruction in TEXT had a heredoc: skip the body so that its lines are not taken for instructions. */
+/* The instruction in TEXT had a heredoc: skip the body so that its lines are not taken for
+ * instructions. */
 static void skip_heredoc(struct reader *r, const struct instr *in, const char *text, unsigned line)
 {
 	bool tabs = false;
@@ -229,11 +234,13 @@ static void check_stage_name(struct instr *in, struct diag *d)
 
 	for (char *p = name; *p; p++)
 		*p = (char)tolower((unsigned char)*p);
-	ok = islower((unsigned char)*name) && !name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.")];
+	ok = islower((unsigned char)*name) &&
+	     !name[strspn(name, "abcdefghijklmnopqrstuvwxyz0123456789-_.")];
 	if (!ok)
-		diag_error(d, in->line,
-			   "invalid name for build stage: \"%s\", name can't start with a number or contain symbols",
-			   name);
+		diag_error(
+			d, in->line,
+			"invalid name for build stage: \"%s\", name can't start with a number or contain symbols",
+			name);
 }
 
 static void check_file(struct dockerfile *f, struct diag *d)
@@ -248,7 +255,8 @@ static void check_file(struct dockerfile *f, struct diag *d)
 			if (in->args.n == 3)
 				check_stage_name(in, d);
 		} else if (!stage && in->kind != INSTR_ARG) {
-			diag_error(d, in->line, "%s: no build stage in current context", instr_name(in->kind));
+			diag_error(d, in->line, "%s: no build stage in current context",
+				   instr_name(in->kind));
 		}
 	}
 	if (diag_failed(d))

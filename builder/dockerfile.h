@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A Dockerfile as bytes becomes a list of instructions with their lines. Pure: nothing is expanded, opened or
- * decided here. Every error of the file is found in one go.
+ * A Dockerfile as bytes becomes a list of instructions with their lines. Pure: nothing is expanded,
+ * opened or decided here. Every error of the file is found in one go.
  */
 #pragma once
 
@@ -22,9 +22,9 @@ struct dockerfile {
 };
 
 /*
- * Parse N bytes. Understands parser directives, comments, continuation lines, CRLF and a byte order mark. Errors and
- * warnings go to D, whose file name they carry. 0 with *ret (owned by the caller; at least one FROM, every
- * instruction acceptable by itself), or -EINVAL with errors in D.
+ * Parse N bytes. Understands parser directives, comments, continuation lines, CRLF and a byte order
+ * mark. Errors and warnings go to D, whose file name they carry. 0 with *ret (owned by the caller;
+ * at least one FROM, every instruction acceptable by itself), or -EINVAL with errors in D.
  */
 int dockerfile_parse(struct dockerfile **ret, const char *text, size_t n, struct diag *d);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The small shell-like lexer behind the expansion of Dockerfile words. It reads the text once, left to right, and
- * recurses into the words of ${v:-word} and ${v/pattern/word}.
+ * The small shell-like lexer behind the expansion of Dockerfile words. It reads the text once, left
+ * to right, and recurses into the words of ${v:-word} and ${v/pattern/word}.
  */
 #include "builder/expand.h"
 
@@ -80,8 +80,9 @@ static int read_single_quoted(struct lexer *l)
 	l->quoted = true;
 	for (l->p++; *l->p != '\''; l->p++) {
 		if (!*l->p)
-			return err_invalid(l->err,
-					   "unexpected end of statement while looking for matching single-quote");
+			return err_invalid(
+				l->err,
+				"unexpected end of statement while looking for matching single-quote");
 		r = add_literal(l, *l->p);
 		if (r < 0)
 			return r;
@@ -112,12 +113,17 @@ static char *read_name(struct lexer *l)
 	return mem_strndup(start, (size_t)(l->p - start));
 }
 
-/* Read a word of ${v OP word} up to one of STOP into *ret; the cursor stays on the stop character. */
+/* Read a word of ${v OP word} up to one of STOP into *ret; the cursor stays on the stop character.
+ */
 static int read_operand(struct lexer *l, char **ret, const char *stop, bool pattern)
 {
 	autostrbuf out = STRBUF_INIT;
-	struct lexer inner = {
-		.x = l->x, .p = l->p, .depth = l->depth + 1, .pattern = pattern, .out = &out, .err = l->err};
+	struct lexer inner = {.x = l->x,
+			      .p = l->p,
+			      .depth = l->depth + 1,
+			      .pattern = pattern,
+			      .out = &out,
+			      .err = l->err};
 	int r;
 
 	if (inner.depth > EXPAND_MAX_DEPTH)
@@ -152,7 +158,8 @@ static int apply_default(struct lexer *l, const char *name, const char *value, b
 		if (have)
 			return add_unquoted(l, value);
 		if (!*word)
-			return err_invalid(l->err, "%s: is not allowed to be %s", name, colon ? "empty" : "unset");
+			return err_invalid(l->err, "%s: is not allowed to be %s", name,
+					   colon ? "empty" : "unset");
 		return err_invalid(l->err, "%s: %s", name, word);
 	}
 }
@@ -164,8 +171,10 @@ static int check_pattern(struct lexer *l, const char *pattern)
 			continue;
 		p++;
 		if (!*p || !strchr("*?\\}/", *p))
-			return err_invalid(l->err, "invalid pattern (%s) in substitution: invalid escape '\\%c'", pattern,
-					   *p ? *p : ' ');
+			return err_invalid(
+				l->err,
+				"invalid pattern (%s) in substitution: invalid escape '\\%c'",
+				pattern, *p ? *p : ' ');
 	}
 	return 0;
 }
@@ -178,10 +187,11 @@ static int compile_pattern(struct lexer *l, struct glob **ret, const char *patte
 }
 
 /*
- * The longest (or shortest) suffix of VALUE that G matches, as the length of what stays. Each start is tried, so the
- * product of lengths is bounded.
+ * The longest (or shortest) suffix of VALUE that G matches, as the length of what stays. Each start
+ * is tried, so the product of lengths is bounded.
  */
-static int suffix_start(struct lexer *l, const struct glob *g, const char *value, bool longest, size_t *ret)
+static int suffix_start(struct lexer *l, const struct glob *g, const char *value, bool longest,
+			size_t *ret)
 {
 	size_t n = strlen(value);
 
@@ -230,7 +240,8 @@ static int apply_trim(struct lexer *l, const char *value)
 	return add_unquoted(l, kept);
 }
 
-static int replace(struct lexer *l, const struct glob *g, const char *value, const char *with, bool all)
+static int replace(struct lexer *l, const struct glob *g, const char *value, const char *with,
+		   bool all)
 {
 	autostrbuf out = STRBUF_INIT;
 	size_t shortest, longest;
@@ -247,7 +258,8 @@ static int replace(struct lexer *l, const struct glob *g, const char *value, con
 			strbuf_addc(&out, *value++);
 		}
 		if (out.len > EXPAND_MAX_BYTES)
-			return err_invalid(l->err, "expands to more than %u bytes", EXPAND_MAX_BYTES);
+			return err_invalid(l->err, "expands to more than %u bytes",
+					   EXPAND_MAX_BYTES);
 	}
 	return add_unquoted(l, strbuf_str(&out));
 }
@@ -290,7 +302,8 @@ static int apply_modifier(struct lexer *l, const char *name, const char *value)
 		return apply_replace(l, value ? value : "");
 	if (!*l->p)
 		return err_invalid(l->err, "syntax error: missing '}'");
-	return err_invalid(l->err, "unsupported modifier (%s%c) in substitution", colon ? ":" : "", *l->p);
+	return err_invalid(l->err, "unsupported modifier (%s%c) in substitution", colon ? ":" : "",
+			   *l->p);
 }
 
 static int read_braced(struct lexer *l)
@@ -355,13 +368,15 @@ static int read_double_quoted(struct lexer *l)
 	l->p++;
 	while (*l->p != '"') {
 		if (!*l->p)
-			return err_invalid(l->err,
-					   "unexpected end of statement while looking for matching double-quote");
+			return err_invalid(
+				l->err,
+				"unexpected end of statement while looking for matching double-quote");
 		if (*l->p == '$') {
 			r = read_quoted_variable(l);
 		} else {
-			bool escapes = *l->p == l->x->escape && l->p[1] &&
-				       (l->p[1] == '"' || l->p[1] == '$' || l->p[1] == l->x->escape);
+			bool escapes =
+				*l->p == l->x->escape && l->p[1] &&
+				(l->p[1] == '"' || l->p[1] == '$' || l->p[1] == l->x->escape);
 
 			l->p += escapes;
 			r = add_literal(l, *l->p++);
@@ -409,7 +424,8 @@ static int read_until(struct lexer *l, const char *stop)
 	return 0;
 }
 
-static int expand(struct strbuf *out, struct strlist *words, const struct expand *x, const char *word, struct err *err)
+static int expand(struct strbuf *out, struct strlist *words, const struct expand *x,
+		  const char *word, struct err *err)
 {
 	struct lexer l = {.x = x, .p = word, .out = out, .words = words, .err = err};
 	int r;
@@ -417,7 +433,7 @@ static int expand(struct strbuf *out, struct strlist *words, const struct expand
 	assert(x->escape && x->lookup);
 	r = read_until(&l, "");
 	if (r < 0)
-		return err_wrap(err, "failed to process \"%s\"", word);
+		return err_wrap(err, "failed to process \"%.200s\"", word);
 	end_word(&l);
 	return 0;
 }

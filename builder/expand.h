@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Variables in the words of a Dockerfile: $v, ${v} with all modifiers, quotes and escapes. Pure; where values come
- * from is the caller's business.
+ * Variables in the words of a Dockerfile: $v, ${v} with all modifiers, quotes and escapes. Pure;
+ * where values come from is the caller's business.
  */
 #pragma once
 
@@ -23,10 +23,11 @@ struct expand {
 };
 
 /*
- * Expand WORD as one token: quotes and escapes are removed, the result is never split. 0 with *ret (owned by the
- * caller), or -EINVAL with ERR: `failed to process "WORD": ...`.
+ * Expand WORD as one token: quotes and escapes are removed, the result is never split. 0 with *ret
+ * (owned by the caller), or -EINVAL with ERR: `failed to process "WORD": ...`.
  */
 int expand_word(char **ret, const struct expand *x, const char *word, struct err *err);
 
-/* As expand_word, but unquoted white space of the result separates words, which are appended to RET. */
+/* As expand_word, but unquoted white space of the result separates words, which are appended to
+ * RET. */
 int expand_words(struct strlist *ret, const struct expand *x, const char *word, struct err *err);

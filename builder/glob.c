@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pattern becomes a row of tokens; matching keeps the set of tokens that may come next (the states of a
- * non-deterministic automaton) and moves it forward one character at a time.
+ * A pattern becomes a row of tokens; matching keeps the set of tokens that may come next (the
+ * states of a non-deterministic automaton) and moves it forward one character at a time.
  */
 #include "builder/glob.h"
 
@@ -11,12 +11,12 @@
 
 enum token_kind {
 	TOKEN_CHAR,
-	TOKEN_ONE,      /* any character; "/" only in GLOB_STRING */
-	TOKEN_STAR,     /* any run of what TOKEN_ONE matches */
-	TOKEN_CLASS,    /* [...] */
-	TOKEN_SKIP,     /* the entry of "(.*"/")?": the next token or the one after it */
-	TOKEN_DIRS,     /* ".*" that is left after a "/" only */
-	TOKEN_ALL,      /* ".*" */
+	TOKEN_ONE,   /* any character; "/" only in GLOB_STRING */
+	TOKEN_STAR,  /* any run of what TOKEN_ONE matches */
+	TOKEN_CLASS, /* [...] */
+	TOKEN_SKIP,  /* the entry of "(.*"/")?": the next token or the one after it */
+	TOKEN_DIRS,  /* ".*" that is left after a "/" only */
+	TOKEN_ALL,   /* ".*" */
 };
 
 struct range {
@@ -43,14 +43,19 @@ struct glob {
 };
 
 /*
- * The next character of *s as a code point; bytes that are no UTF-8 give values above the Unicode range. Overlong
- * forms are not told apart: equal bytes give equal values, which is all a match needs.
+ * The next character of *s as a code point; bytes that are no UTF-8 give values above the Unicode
+ * range. Overlong forms are not told apart: equal bytes give equal values, which is all a match
+ * needs.
  */
 static uint32_t take_char(const char **s, const char *end)
 {
 	const unsigned char *p = (const unsigned char *)*s;
 	size_t left = (size_t)(end - *s);
-	size_t n = p[0] < 0x80 ? 1 : p[0] >= 0xf0 && p[0] < 0xf8 ? 4 : p[0] >= 0xe0 ? 3 : p[0] >= 0xc0 ? 2 : 0;
+	size_t n = p[0] < 0x80                   ? 1
+		   : p[0] >= 0xf0 && p[0] < 0xf8 ? 4
+		   : p[0] >= 0xe0                ? 3
+		   : p[0] >= 0xc0                ? 2
+						 : 0;
 	uint32_t c;
 
 	if (n == 1) {
@@ -196,7 +201,8 @@ bool glob_has_magic(const char *pattern)
 	return strpbrk(pattern, "*?[\\") != NULL;
 }
 
-/* A set of token indices: sets[i] means that token i may match next; sets[n] means that the pattern is done. */
+/* A set of token indices: sets[i] means that token i may match next; sets[n] means that the pattern
+ * is done. */
 struct states {
 	const struct glob *g;
 	bool *now;
@@ -317,7 +323,8 @@ bool glob_match_parents(const struct glob *g, const char *text)
 	return match(g, text, true);
 }
 
-bool glob_prefix(const struct glob *g, const char *text, size_t n, size_t *ret_shortest, size_t *ret_longest)
+bool glob_prefix(const struct glob *g, const char *text, size_t n, size_t *ret_shortest,
+		 size_t *ret_longest)
 {
 	_cleanup_(states_deinit) struct states s;
 	const char *p = text, *end = text + n;

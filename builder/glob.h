@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Wildcard patterns, matched in one pass without backtracking: time grows with text length times pattern length,
- * whatever the pattern. One engine serves COPY sources, .dockerignore and the ${v#p} family.
+ * Wildcard patterns, matched in one pass without backtracking: time grows with text length times
+ * pattern length, whatever the pattern. One engine serves COPY sources, .dockerignore and the
+ * ${v#p} family.
  */
 #pragma once
 
@@ -22,8 +23,9 @@ enum glob_syntax {
 struct glob;
 
 /*
- * Compile PATTERN, at most GLOB_MAX_BYTES long. Text and pattern are UTF-8; "?" takes one character; invalid bytes
- * stand for themselves. 0 with *ret (owned by the caller), or -EINVAL with ERR: "syntax error in pattern".
+ * Compile PATTERN, at most GLOB_MAX_BYTES long. Text and pattern are UTF-8; "?" takes one
+ * character; invalid bytes stand for themselves. 0 with *ret (owned by the caller), or -EINVAL with
+ * ERR: "syntax error in pattern".
  */
 int glob_new(struct glob **ret, const char *pattern, enum glob_syntax syntax, struct err *err);
 
@@ -38,9 +40,11 @@ bool glob_match(const struct glob *g, const char *text);
 bool glob_match_parents(const struct glob *g, const char *text);
 
 /*
- * Lengths in bytes of the shortest and the longest prefix of TEXT (N bytes) that G matches; false when there is none.
+ * Lengths in bytes of the shortest and the longest prefix of TEXT (N bytes) that G matches; false
+ * when there is none.
  */
-bool glob_prefix(const struct glob *g, const char *text, size_t n, size_t *ret_shortest, size_t *ret_longest);
+bool glob_prefix(const struct glob *g, const char *text, size_t n, size_t *ret_shortest,
+		 size_t *ret_longest);
 
 /* True when PATTERN contains a character that is special in GLOB_PATH. */
 bool glob_has_magic(const char *pattern);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * .dockerignore: which paths of a build context are not there. The last pattern that matches a path or one of its
- * parent directories decides; "!" re-includes.
+ * .dockerignore: which paths of a build context are not there. The last pattern that matches a path
+ * or one of its parent directories decides; "!" re-includes.
  */
 #pragma once
 
@@ -15,12 +15,14 @@
 
 struct ignore;
 
-/* Read N bytes of patterns, one per line. 0 with *ret (owned by the caller), or -EINVAL with errors in D. */
+/* Read N bytes of patterns, one per line. 0 with *ret (owned by the caller), or -EINVAL with errors
+ * in D. */
 int ignore_parse(struct ignore **ret, const char *text, size_t n, struct diag *d);
 
 /* NULL is fine; returns NULL. */
 struct ignore *ignore_free(struct ignore *ig);
 DEFINE_FREEP(struct ignore, ignore_free)
 
-/* True when the clean relative PATH is left out by its own patterns. IG may be NULL: nothing is ignored. */
+/* True when the clean relative PATH is left out by its own patterns. IG may be NULL: nothing is
+ * ignored. */
 bool ignore_match(const struct ignore *ig, const char *path);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Splitting one instruction. The rules are those of BuildKit's Dockerfile frontend: the first blank run ends the
- * keyword, flags come first and only first, a list is JSON exactly when the complete rest decodes as JSON.
+ * Splitting one instruction. The rules are those of BuildKit's Dockerfile frontend: the first blank
+ * run ends the keyword, flags come first and only first, a list is JSON exactly when the complete
+ * rest decodes as JSON.
  */
 #include "builder/instr.h"
 
@@ -220,8 +221,8 @@ static int parse_flags(struct cursor *c)
 }
 
 /*
- * The rest as a JSON array of strings: 1 when it is one (arguments filled), 0 when it is not JSON at all, -EINVAL when
- * it is an array of other things.
+ * The rest as a JSON array of strings: 1 when it is one (arguments filled), 0 when it is not JSON
+ * at all, -EINVAL when it is an array of other things.
  */
 static int parse_json(struct cursor *c)
 {
@@ -236,7 +237,9 @@ static int parse_json(struct cursor *c)
 		return 0;
 	json_array_foreach(j, i, item) {
 		if (!json_is_string(item))
-			return FAIL(c, "when using JSON array syntax, arrays must be comprised of strings only");
+			return FAIL(
+				c,
+				"when using JSON array syntax, arrays must be comprised of strings only");
 		strlist_add(&c->in->args, json_string_value(item));
 	}
 	c->in->json = true;
@@ -254,7 +257,8 @@ static void parse_words(struct cursor *c)
 	}
 }
 
-/* One word of ENV, LABEL or ARG: quotes and escapes keep it together and stay in it until expansion. */
+/* One word of ENV, LABEL or ARG: quotes and escapes keep it together and stay in it until
+ * expansion. */
 static char *pair_word(struct cursor *c)
 {
 	const char *start = c->p;
@@ -307,7 +311,10 @@ static int parse_pairs(struct cursor *c)
 		else if (!eq && c->in->n_pairs == 0)
 			return parse_legacy_pair(c, rest);
 		else if (!eq)
-			r = FAIL(c, "Syntax error - can't find = in \"%s\". Must be of the form: name=value", word);
+			r = FAIL(
+				c,
+				"Syntax error - can't find = in \"%s\". Must be of the form: name=value",
+				word);
 		else
 			r = add_pair(c, mem_strndup(word, (size_t)(eq - word)), mem_strdup(eq + 1));
 		if (r < 0)
@@ -334,7 +341,8 @@ static int parse_args(struct cursor *c)
 	case GRAMMAR_JSON:
 		r = parse_json(c);
 		if (r == 0)
-			return FAIL(c, "%s requires the arguments to be in JSON form", c->row->name);
+			return FAIL(c, "%s requires the arguments to be in JSON form",
+				    c->row->name);
 		return r < 0 ? r : 0;
 	case GRAMMAR_WORDS:
 		parse_words(c);
@@ -372,10 +380,11 @@ static int check_count(struct cursor *c)
 	case INSTR_COPY:
 	case INSTR_ADD:
 		if (n == 1)
-			return FAIL(c,
-				    "%s requires at least two arguments, but only one was provided. Destination could "
-				    "not be determined",
-				    c->row->name);
+			return FAIL(
+				c,
+				"%s requires at least two arguments, but only one was provided. Destination could "
+				"not be determined",
+				c->row->name);
 		return n ? 0 : FAIL(c, "%s requires at least two arguments", c->row->name);
 	case INSTR_RUN:
 		return n ? 0 : FAIL(c, "RUN requires at least one argument");
@@ -420,8 +429,8 @@ static int parse_keyword(struct cursor *c)
 }
 
 /*
- * A heredoc token is a complete shell word "[fd]<<[-]WORD" without a further "<". Words are found as a shell would:
- * quotes and the escape keep them together.
+ * A heredoc token is a complete shell word "[fd]<<[-]WORD" without a further "<". Words are found
+ * as a shell would: quotes and the escape keep them together.
  */
 char *instr_heredoc_word(enum instr_kind kind, const char *text, char escape, bool *ret_tabs)
 {
@@ -478,7 +487,8 @@ static int parse_rest(struct cursor *c)
 		if (*c->p != '[')
 			heredoc = instr_heredoc_word(c->in->kind, c->p, c->escape, &tabs);
 		if (heredoc)
-			return FAIL(c, "%s with a heredoc (<<%s) is not supported yet", c->row->name, heredoc);
+			return FAIL(c, "%s with a heredoc (<<%s) is not supported yet",
+				    c->row->name, heredoc);
 	}
 	r = parse_args(c);
 	if (r < 0)

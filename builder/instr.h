@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One instruction of a Dockerfile: keyword, flags and arguments, split but not expanded. One table knows every
- * keyword, its flags and its argument grammar; an instruction that is known but not built yet is in it too, so
- * that the error can say so.
+ * One instruction of a Dockerfile: keyword, flags and arguments, split but not expanded. One table
+ * knows every keyword, its flags and its argument grammar; an instruction that is known but not
+ * built yet is in it too, so that the error can say so.
  */
 #pragma once
 
@@ -51,7 +51,8 @@ struct instr {
 	struct instr_flag *flags;
 	size_t n_flags;
 	bool json;           /* arguments came as a JSON array (the exec form) */
-	struct strlist args; /* JSON elements, words, or the one whole argument, by the keyword's grammar */
+	struct strlist args; /* JSON elements, words, or the one whole argument, by the keyword's
+				grammar */
 	struct instr_pair *pairs; /* of ENV, LABEL and ARG */
 	size_t n_pairs;
 };
@@ -60,8 +61,9 @@ struct instr {
 const char *instr_name(enum instr_kind kind);
 
 /*
- * Split one logical line (continuations joined, no line end) into *ret, which the caller frees with instr_deinit
- * in any case. ESCAPE is the escape character in force. 0, or -EINVAL with one or more errors in D.
+ * Split one logical line (continuations joined, no line end) into *ret, which the caller frees with
+ * instr_deinit in any case. ESCAPE is the escape character in force. 0, or -EINVAL with one or more
+ * errors in D.
  */
 int instr_parse(struct instr *ret, const char *text, unsigned line, char escape, struct diag *d);
 
@@ -72,7 +74,8 @@ void instr_deinit(struct instr *in);
 const char *instr_flag(const struct instr *in, const char *name);
 
 /*
- * If the arguments TEXT of a KIND instruction hold a heredoc token, the word that ends its body (unquoted; owned by
- * the caller) and *ret_tabs (leading tabs of the end line do not count); else NULL.
+ * If the arguments TEXT of a KIND instruction hold a heredoc token, the word that ends its body
+ * (unquoted; owned by the caller) and *ret_tabs (leading tabs of the end line do not count); else
+ * NULL.
  */
 char *instr_heredoc_word(enum instr_kind kind, const char *text, char escape, bool *ret_tabs);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The stages of a Dockerfile: where each starts from, which ones the target needs, in which order they are read.
+ * The stages of a Dockerfile: where each starts from, which ones the target needs, in which order
+ * they are read.
  */
 #include "builder/plan.h"
 
@@ -11,10 +12,12 @@
 #include "builder/plan_priv.h"
 #include "runtime/imageref.h"
 
-/* Raised whenever the same definition would give another layer: old cache records are then not found. */
+/* Raised whenever the same definition would give another layer: old cache records are then not
+ * found. */
 #define PLAN_SCHEMA "recond.build.1"
 
-static const char *const proxy_names[] = {"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY", "ALL_PROXY"};
+static const char *const proxy_names[] = {"HTTP_PROXY", "HTTPS_PROXY", "FTP_PROXY", "NO_PROXY",
+					  "ALL_PROXY"};
 
 #define FAIL(d, line, ...) (diag_error((d), (line), __VA_ARGS__), -EINVAL)
 
@@ -60,7 +63,8 @@ static const char *lookup_global(const char *name, void *data)
 
 static struct expand global_expand(const struct plan *p, const struct plan_input *in)
 {
-	return (struct expand){.escape = in->file->escape, .lookup = lookup_global, .data = p->globals};
+	return (struct expand){
+		.escape = in->file->escape, .lookup = lookup_global, .data = p->globals};
 }
 
 /* Cut the file into stages; the instructions before the first FROM are global ARGs. */
@@ -76,7 +80,8 @@ static int split_stages(struct plan *p, const struct plan_input *in, struct diag
 		if (instr->kind == INSTR_FROM) {
 			p->stages = mem_realloc(p->stages, p->n_stages + 1, sizeof(*p->stages));
 			p->stages[p->n_stages++] = (struct plan_stage){
-				.name = instr->args.n == 3 ? mem_strdup(instr->args.items[2]) : NULL,
+				.name = instr->args.n == 3 ? mem_strdup(instr->args.items[2])
+							   : NULL,
 				.line = instr->line,
 				.first = i + 1,
 			};
@@ -110,8 +115,8 @@ static int find_target(struct plan *p, const struct plan_input *in, struct diag 
 	return 0;
 }
 
-static void set_global(struct plan *p, const struct plan_input *in, const char *prefix, const char *name,
-		       const char *value)
+static void set_global(struct plan *p, const struct plan_input *in, const char *prefix,
+		       const char *name, const char *value)
 {
 	autofree char *key = mem_asprintf("%s%s", prefix, name);
 	const char *given = json_string_value(json_object_get(in->build_args, key));
@@ -145,7 +150,8 @@ static int read_globals(struct plan *p, const struct plan_input *in, struct diag
 	p->globals = json_object();
 	set_automatic(p, in);
 	for (size_t i = 0; i < p->stages[0].first - 1; i++)
-		if (scope_apply_global_arg(p->globals, in->build_args, &in->file->instrs[i], in->file->escape, d) < 0)
+		if (scope_apply_global_arg(p->globals, in->build_args, &in->file->instrs[i],
+					   in->file->escape, d) < 0)
 			return -EINVAL;
 	return 0;
 }
@@ -172,11 +178,14 @@ static void read_proxies(struct plan *p, const struct plan_input *in)
 	json_object_foreach((json_t *)in->build_args, name, value) {
 		for (size_t i = 0; i < ARRAY_SIZE(proxy_names); i++)
 			if (strcasecmp(name, proxy_names[i]) == 0)
-				strlist_add_take(&p->proxy_env, mem_asprintf("%s=%s", name, json_string_value(value)));
+				strlist_add_take(
+					&p->proxy_env,
+					mem_asprintf("%s=%s", name, json_string_value(value)));
 	}
 }
 
-static int check_platform(const struct plan *p, const struct plan_input *in, const struct instr *from, struct diag *d)
+static int check_platform(const struct plan *p, const struct plan_input *in,
+			  const struct instr *from, struct diag *d)
 {
 	const char *flag = instr_flag(from, "platform");
 	struct expand x = global_expand(p, in);
@@ -190,7 +199,8 @@ static int check_platform(const struct plan *p, const struct plan_input *in, con
 	if (!*value)
 		return FAIL(d, from->line, "empty platform value from expression %s", flag);
 	if (!str_eq(value, in->platform))
-		return FAIL(d, from->line, "platform '%s' cannot be built here, only '%s'", value, in->platform);
+		return FAIL(d, from->line, "platform '%s' cannot be built here, only '%s'", value,
+			    in->platform);
 	return 0;
 }
 
@@ -233,7 +243,8 @@ static int resolve_from(struct plan *p, size_t i, const struct plan_input *in, s
 }
 
 /* What --from=NAME of a COPY in stage I names: an index, a stage (any case), else an image. */
-static int resolve_copy(struct plan_origin *ret, const struct plan *p, size_t i, const struct instr *in, struct diag *d)
+static int resolve_copy(struct plan_origin *ret, const struct plan *p, size_t i,
+			const struct instr *in, struct diag *d)
 {
 	const char *name = instr_flag(in, "from");
 	uint64_t index;
@@ -242,9 +253,10 @@ static int resolve_copy(struct plan_origin *ret, const struct plan *p, size_t i,
 	if (!name)
 		return 0;
 	if (strchr(name, '$'))
-		return FAIL(d, in->line,
-			    "variable expansion is not supported for --from, define a new stage with FROM using ARG "
-			    "from global scope as a workaround");
+		return FAIL(
+			d, in->line,
+			"variable expansion is not supported for --from, define a new stage with FROM using ARG "
+			"from global scope as a workaround");
 	ret->kind = PLAN_STAGE;
 	if (*name && !name[strspn(name, "0123456789")]) {
 		if (str_parse_u64(&index, name, 0, p->n_stages - 1) < 0)
@@ -260,8 +272,10 @@ static int resolve_copy(struct plan_origin *ret, const struct plan *p, size_t i,
 	if (ret->stage == i)
 		return FAIL(d, in->line, "circular dependency detected on stage: %s", name);
 	if (ret->stage > i)
-		return FAIL(d, in->line, "cannot copy from stage \"%s\", it needs to be defined before current stage",
-			    name);
+		return FAIL(
+			d, in->line,
+			"cannot copy from stage \"%s\", it needs to be defined before current stage",
+			name);
 	return 0;
 }
 
@@ -340,7 +354,8 @@ static const struct plan_base *find_base(const struct plan_input *in, const char
 	return NULL;
 }
 
-static int begin_scope(struct plan *p, struct plan_stage *s, const struct plan_input *in, struct diag *d)
+static int begin_scope(struct plan *p, struct plan_stage *s, const struct plan_input *in,
+		       struct diag *d)
 {
 	const json_t *document = NULL;
 
@@ -351,7 +366,8 @@ static int begin_scope(struct plan *p, struct plan_stage *s, const struct plan_i
 	if (s->from.kind == PLAN_IMAGE)
 		document = find_base(in, s->from.reference)->document;
 	if (json_array_size(json_object_get(json_object_get(document, "config"), "OnBuild")))
-		return FAIL(d, s->line, "base image '%s' has ONBUILD triggers, which are not supported yet",
+		return FAIL(d, s->line,
+			    "base image '%s' has ONBUILD triggers, which are not supported yet",
 			    s->from.reference);
 	scope_init(&s->scope, document, in->file->escape);
 	s->scope.build_args = in->build_args;
@@ -364,7 +380,8 @@ static void hash_text(struct digest_ctx *h, const char *s)
 	digest_update(h, s, strlen(s) + 1);
 }
 
-static void hash_origin(struct digest_ctx *h, const struct plan_origin *o, const struct plan_input *in)
+static void hash_origin(struct digest_ctx *h, const struct plan_origin *o,
+			const struct plan_input *in)
 {
 	autofree char *text = mem_asprintf("%d %zu", (int)o->kind, o->stage);
 
@@ -373,12 +390,13 @@ static void hash_origin(struct digest_ctx *h, const struct plan_origin *o, const
 		hash_text(h, find_base(in, o->reference)->digest);
 }
 
-/* Everything the image depends on: of all needed stages the origin, the steps, history and configuration. */
+/* Everything the image depends on: of all needed stages the origin, the steps, history and
+ * configuration. */
 static void set_key(struct plan *p, const struct plan_input *in)
 {
 	_cleanup_(digest_freep) struct digest_ctx *h = digest_new();
-	autofree char *head = mem_asprintf("%s %s %d %lld %zu", PLAN_SCHEMA, in->platform, p->has_epoch,
-					   (long long)p->epoch_s, p->target);
+	autofree char *head = mem_asprintf("%s %s %d %lld %zu", PLAN_SCHEMA, in->platform,
+					   p->has_epoch, (long long)p->epoch_s, p->target);
 
 	hash_text(h, head);
 	for (size_t i = 0; i < p->n_stages; i++) {
@@ -435,7 +453,8 @@ size_t plan_count_steps(const struct plan *p)
 	return n;
 }
 
-void plan_step_key(char ret[DIGEST_STR_SIZE], const struct plan_step *step, const char *below, const char *content)
+void plan_step_key(char ret[DIGEST_STR_SIZE], const struct plan_step *step, const char *below,
+		   const char *content)
 {
 	_cleanup_(digest_freep) struct digest_ctx *h = digest_new();
 

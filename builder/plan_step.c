@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The instructions of one stage as steps, history and configuration, and the digest of what defines each step.
+ * The instructions of one stage as steps, history and configuration, and the digest of what defines
+ * each step.
  */
 #include <assert.h>
 #include <sys/stat.h>
@@ -39,7 +40,8 @@ static struct plan_step *add_step(struct reader *r, enum plan_op op, const struc
 	struct plan_stage *s = r->stage;
 
 	GROW(s->steps, s->steps_cap, s->n_steps + 1);
-	s->steps[s->n_steps] = (struct plan_step){.op = op, .line = in->line, .text = mem_strdup(in->text)};
+	s->steps[s->n_steps] =
+		(struct plan_step){.op = op, .line = in->line, .text = mem_strdup(in->text)};
 	return &s->steps[s->n_steps++];
 }
 
@@ -95,7 +97,8 @@ static int check_run_flags(struct reader *r, const struct instr *in, bool *ret_h
 	const char *network = instr_flag(in, "network"), *security = instr_flag(in, "security");
 
 	*ret_host = r->in->host_network;
-	if (network && !str_eq(network, "default") && !str_eq(network, "none") && !str_eq(network, "host"))
+	if (network && !str_eq(network, "default") && !str_eq(network, "none") &&
+	    !str_eq(network, "host"))
 		return FAIL(r->d, in, "invalid network mode \"%s\"", network);
 	if (network && str_eq(network, "host") && !*ret_host)
 		return FAIL(r->d, in, "network.host is not allowed");
@@ -114,8 +117,6 @@ static int read_run(struct reader *r, const struct instr *in)
 	struct plan_step *s;
 	bool host;
 
-	if (in->json && !in->args.n)
-		return FAIL(r->d, in, "RUN requires a command");
 	if (check_run_flags(r, in, &host) < 0)
 		return -EINVAL;
 	s = add_step(r, PLAN_RUN, in);
@@ -124,9 +125,10 @@ static int read_run(struct reader *r, const struct instr *in)
 	s->user = mem_strdup(scope_user(scope));
 	scope_command(&s->argv, scope, in);
 	scope_environment(&s->env, scope);
-	set_definition(s, json_pack("{s:s, s:o, s:o, s:s, s:s, s:b, s:s}", "op", "run", "argv", list_json(&s->argv),
-				    "env", list_json(&s->env), "cwd", s->cwd, "user", s->user, "hostNetwork", host,
-				    "platform", r->in->platform));
+	set_definition(s, json_pack("{s:s, s:o, s:o, s:s, s:s, s:b, s:s}", "op", "run", "argv",
+				    list_json(&s->argv), "env", list_json(&s->env), "cwd", s->cwd,
+				    "user", s->user, "hostNetwork", host, "platform",
+				    r->in->platform));
 	add_history(r, run_history(s, scope), false);
 	return 0;
 }
@@ -148,8 +150,9 @@ static int read_workdir(struct reader *r, const struct instr *in)
 	s = add_step(r, PLAN_WORKDIR, in);
 	s->cwd = TAKE_PTR(path);
 	s->user = mem_strdup(scope_user(scope));
-	set_definition(s, json_pack("{s:s, s:s, s:s, s:b, s:I}", "op", "workdir", "path", s->cwd, "user", s->user,
-				    "hasEpoch", r->plan->has_epoch, "epoch", (json_int_t)r->plan->epoch_s));
+	set_definition(s, json_pack("{s:s, s:s, s:s, s:b, s:I}", "op", "workdir", "path", s->cwd,
+				    "user", s->user, "hasEpoch", r->plan->has_epoch, "epoch",
+				    (json_int_t)r->plan->epoch_s));
 	add_history(r, TAKE_PTR(history), false);
 	return 0;
 }
@@ -177,15 +180,18 @@ static int read_chmod(struct reader *r, const struct instr *in, struct plan_step
 		return -EINVAL;
 	n = strlen(value);
 	if (!n || n > 5 || value[strspn(value, "01234567")] || strtoul(value, NULL, 8) > 07777)
-		return FAIL(r->d, in,
-			    "invalid chmod parameter: '%s'. it should be octal string and between 0 and 07777", value);
+		return FAIL(
+			r->d, in,
+			"invalid chmod parameter: '%s'. it should be octal string and between 0 and 07777",
+			value);
 	s->has_chmod = true;
 	s->chmod = (unsigned)strtoul(value, NULL, 8);
 	return 0;
 }
 
 /* Absolute, clean; "." and what ends in "/" is a directory and ends in "/". */
-static int read_dest(struct reader *r, const struct instr *in, struct plan_step *s)
+static int read_dest(struct reader *r, const struct instr *in, struct plan_step *s,
+		     struct strlist *written)
 {
 	autofree char *dest = NULL;
 	autofree char *cwd = scope_workdir(&r->stage->scope);
@@ -195,7 +201,9 @@ static int read_dest(struct reader *r, const struct instr *in, struct plan_step 
 
 	if (expand_arg(&dest, r, in, in->args.items[in->args.n - 1]) < 0)
 		return -EINVAL;
-	dir = !*dest || str_eq(dest, ".") || str_has_suffix(dest, "/") || str_has_suffix(dest, "/.");
+	strlist_add(written, dest);
+	dir = !*dest || str_eq(dest, ".") || str_has_suffix(dest, "/") ||
+	      str_has_suffix(dest, "/.");
 	joined = mem_asprintf("%s/%s", *dest == '/' ? "" : cwd, dest);
 	clean = fs_clean_path(joined);
 	s->dest = mem_asprintf("%s%s", clean, dir && clean[1] ? "/" : "");
@@ -203,7 +211,8 @@ static int read_dest(struct reader *r, const struct instr *in, struct plan_step 
 }
 
 /* Sources relative to the origin's root: "../x" and "/x" are "x", the root itself is "". */
-static int read_sources(struct reader *r, const struct instr *in, struct plan_step *s)
+static int read_sources(struct reader *r, const struct instr *in, struct plan_step *s,
+			struct strlist *written)
 {
 	for (size_t i = 0; i + 1 < in->args.n; i++) {
 		autofree char *word = NULL;
@@ -216,6 +225,7 @@ static int read_sources(struct reader *r, const struct instr *in, struct plan_st
 			return FAIL(r->d, in, "source can't be a URL for COPY");
 		if (str_skip_prefix(word, "git@"))
 			return FAIL(r->d, in, "source can't be a git ref for COPY");
+		strlist_add(written, word);
 		rooted = mem_asprintf("/%s", word);
 		clean = fs_clean_path(rooted);
 		strlist_add(&s->sources, clean + 1);
@@ -230,7 +240,8 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-/* Append {name, digest} of one context path; the name is the one written, not the one a link leads to. */
+/* Append {name, digest} of one context path; the name is the one written, not the one a link leads
+ * to. */
 static int define_path(struct reader *r, const struct instr *in, json_t *content, const char *path)
 {
 	autofree char *resolved = NULL;
@@ -249,7 +260,8 @@ static int define_path(struct reader *r, const struct instr *in, json_t *content
 }
 
 /* A missing plain source is an error, a pattern that matches nothing is not. */
-static int define_context(struct reader *r, const struct instr *in, const struct plan_step *s, json_t *content)
+static int define_context(struct reader *r, const struct instr *in, const struct plan_step *s,
+			  json_t *content)
 {
 	for (size_t i = 0; i < s->sources.n; i++) {
 		const char *source = s->sources.items[i];
@@ -281,14 +293,16 @@ static int define_copy(struct reader *r, const struct instr *in, struct plan_ste
 		json_decref(content);
 		content = list_json(&s->sources);
 	}
-	set_definition(s, json_pack("{s:s, s:b, s:O, s:s, s:s*, s:i}", "op", "copy", "from",
-				    s->from.kind != PLAN_CONTEXT, "sources", content, "dest", s->dest, "chown", s->chown,
-				    "chmod", s->has_chmod ? (int)s->chmod : -1));
+	set_definition(s,
+		       json_pack("{s:s, s:b, s:O, s:s, s:s*, s:i}", "op", "copy", "from",
+				 s->from.kind != PLAN_CONTEXT, "sources", content, "dest", s->dest,
+				 "chown", s->chown, "chmod", s->has_chmod ? (int)s->chmod : -1));
 	return 0;
 }
 
-/* "COPY [--chown=...] [--chmod=...] srcs dest # buildkit", expanded. */
-static char *copy_history(const struct instr *in, const struct plan_step *s)
+/* "COPY [--chown=...] [--chmod=...] srcs dest # buildkit": the words as written, expanded. */
+static char *copy_history(const struct instr *in, const struct plan_step *s,
+			  const struct strlist *written)
 {
 	autostrbuf sb = STRBUF_INIT;
 
@@ -297,9 +311,9 @@ static char *copy_history(const struct instr *in, const struct plan_step *s)
 		strbuf_addf(&sb, " --chown=%s", s->chown);
 	if (s->has_chmod)
 		strbuf_addf(&sb, " --chmod=%s", instr_flag(in, "chmod"));
-	for (size_t i = 0; i < s->sources.n; i++)
-		strbuf_addf(&sb, " %s", *s->sources.items[i] ? s->sources.items[i] : ".");
-	strbuf_addf(&sb, " %s # buildkit", s->dest);
+	for (size_t i = 0; i < written->n; i++)
+		strbuf_addf(&sb, " %s", written->items[i]);
+	strbuf_adds(&sb, " # buildkit");
 	return strbuf_take(&sb);
 }
 
@@ -308,17 +322,19 @@ static int read_copy(struct reader *r, const struct instr *in)
 	const struct plan_origin *from = &r->stage->copies[r->copy++];
 	const char *chown = instr_flag(in, "chown");
 	struct plan_step *s = add_step(r, PLAN_COPY, in);
+	autostrlist written = {};
 
 	s->from = *from;
 	s->from.reference = mem_strdup(from->reference);
 	s->user = mem_strdup("");
 	if (chown && expand_arg(&s->chown, r, in, chown) < 0)
 		return -EINVAL;
-	if (read_chmod(r, in, s) < 0 || read_dest(r, in, s) < 0 || read_sources(r, in, s) < 0)
+	if (read_chmod(r, in, s) < 0 || read_sources(r, in, s, &written) < 0 ||
+	    read_dest(r, in, s, &written) < 0)
 		return -EINVAL;
 	if (define_copy(r, in, s) < 0)
 		return -EINVAL;
-	add_history(r, copy_history(in, s), false);
+	add_history(r, copy_history(in, s, &written), false);
 	return 0;
 }
 

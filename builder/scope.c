@@ -14,8 +14,8 @@
 
 /* What a stage inherits from its base image; everything else in its configuration stays behind. */
 static const char *const inherited[] = {
-	"Env",	      "Cmd",	 "Entrypoint", "WorkingDir", "User", "Labels", "ExposedPorts", "Volumes",
-	"StopSignal", "Healthcheck", "Shell",
+	"Env",          "Cmd",     "Entrypoint", "WorkingDir",  "User",  "Labels",
+	"ExposedPorts", "Volumes", "StopSignal", "Healthcheck", "Shell",
 };
 
 #define FAIL(d, in, ...) (diag_error((d), (in)->line, __VA_ARGS__), -EINVAL)
@@ -72,7 +72,10 @@ void scope_init(struct scope *s, const json_t *document, char escape)
 {
 	const json_t *config = json_object_get(document, "config");
 
-	*s = (struct scope){.config = json_object(), .vars = json_object(), .args = json_object(), .escape = escape};
+	*s = (struct scope){.config = json_object(),
+			    .vars = json_object(),
+			    .args = json_object(),
+			    .escape = escape};
 	for (size_t i = 0; i < ARRAY_SIZE(inherited); i++) {
 		json_t *value = json_object_get(config, inherited[i]);
 
@@ -161,7 +164,8 @@ void scope_environment(struct strlist *ret, const struct scope *s)
 }
 
 /* Expand one word for IN: 0 with *ret, or -EINVAL reported. */
-static int expand_arg(char **ret, struct scope *s, const struct instr *in, const char *word, struct diag *d)
+static int expand_arg(char **ret, struct scope *s, const struct instr *in, const char *word,
+		      struct diag *d)
 {
 	struct expand x = scope_expand(s);
 	struct err err = {};
@@ -172,10 +176,11 @@ static int expand_arg(char **ret, struct scope *s, const struct instr *in, const
 }
 
 /*
- * ENV and LABEL: everything is expanded with the variables as they were before the instruction, then set. The
- * history shows the expanded words.
+ * ENV and LABEL: everything is expanded with the variables as they were before the instruction,
+ * then set. The history shows the expanded words.
  */
-static int apply_pairs(struct strbuf *history, struct scope *s, const struct instr *in, struct diag *d)
+static int apply_pairs(struct strbuf *history, struct scope *s, const struct instr *in,
+		       struct diag *d)
 {
 	autojson *set = json_object();
 	json_t *labels = json_object_get(s->config, "Labels"), *value;
@@ -189,7 +194,8 @@ static int apply_pairs(struct strbuf *history, struct scope *s, const struct ins
 		    expand_arg(&text, s, in, in->pairs[i].value, d) < 0)
 			return -EINVAL;
 		if (!*key || (in->kind == INSTR_ENV && strchr(key, '=')))
-			return FAIL(d, in, "%s names can not be blank or hold '='", instr_name(in->kind));
+			return FAIL(d, in, "%s names can not be blank or hold '='",
+				    instr_name(in->kind));
 		set_text(set, key, text);
 		strbuf_addf(history, " %s=%s", key, text);
 	}
@@ -209,8 +215,9 @@ static int apply_pairs(struct strbuf *history, struct scope *s, const struct ins
 }
 
 /* The value of the ARG PAIR: command line, own default, global; NULL with 0 when it has none. */
-static int arg_value(char **ret, struct expand *x, const struct instr *in, const struct instr_pair *pair,
-		     const json_t *build_args, const json_t *globals, struct diag *d)
+static int arg_value(char **ret, struct expand *x, const struct instr *in,
+		     const struct instr_pair *pair, const json_t *build_args, const json_t *globals,
+		     struct diag *d)
 {
 	const char *given = get_text(build_args, pair->key);
 	struct err err = {};
@@ -225,7 +232,8 @@ static int arg_value(char **ret, struct expand *x, const struct instr *in, const
 	return 0;
 }
 
-static int apply_args(struct strbuf *history, struct scope *s, const struct instr *in, struct diag *d)
+static int apply_args(struct strbuf *history, struct scope *s, const struct instr *in,
+		      struct diag *d)
 {
 	struct expand x = scope_expand(s);
 
@@ -249,8 +257,8 @@ static const char *lookup_global(const char *name, void *data)
 	return get_text(data, name);
 }
 
-int scope_apply_global_arg(json_t *globals, const json_t *build_args, const struct instr *in, char escape,
-			   struct diag *d)
+int scope_apply_global_arg(json_t *globals, const json_t *build_args, const struct instr *in,
+			   char escape, struct diag *d)
 {
 	struct expand x = {.escape = escape, .lookup = lookup_global, .data = globals};
 
@@ -267,7 +275,8 @@ int scope_apply_global_arg(json_t *globals, const json_t *build_args, const stru
 }
 
 /* EXPOSE: words are split after expansion and taken in lexical order. */
-static int apply_expose(struct strbuf *history, struct scope *s, const struct instr *in, struct diag *d)
+static int apply_expose(struct strbuf *history, struct scope *s, const struct instr *in,
+			struct diag *d)
 {
 	json_t *ports = json_object_get(s->config, "ExposedPorts");
 	struct expand x = scope_expand(s);
@@ -295,7 +304,8 @@ static int apply_expose(struct strbuf *history, struct scope *s, const struct in
 	return 0;
 }
 
-static int apply_volume(struct strbuf *history, struct scope *s, const struct instr *in, struct diag *d)
+static int apply_volume(struct strbuf *history, struct scope *s, const struct instr *in,
+			struct diag *d)
 {
 	json_t *volumes = json_object_get(s->config, "Volumes");
 
@@ -318,7 +328,8 @@ static int apply_volume(struct strbuf *history, struct scope *s, const struct in
 }
 
 /* An absolute WORKDIR is stored as it is written, a relative one joined and cleaned. */
-static int apply_workdir(struct strbuf *history, struct scope *s, const struct instr *in, struct diag *d)
+static int apply_workdir(struct strbuf *history, struct scope *s, const struct instr *in,
+			 struct diag *d)
 {
 	autofree char *path = NULL;
 	autofree char *old = scope_workdir(s);
@@ -336,7 +347,8 @@ static int apply_workdir(struct strbuf *history, struct scope *s, const struct i
 	return 0;
 }
 
-static int apply_user(struct strbuf *history, struct scope *s, const struct instr *in, struct diag *d)
+static int apply_user(struct strbuf *history, struct scope *s, const struct instr *in,
+		      struct diag *d)
 {
 	autofree char *user = NULL;
 
@@ -347,7 +359,8 @@ static int apply_user(struct strbuf *history, struct scope *s, const struct inst
 	return 0;
 }
 
-static int apply_stopsignal(struct strbuf *history, struct scope *s, const struct instr *in, struct diag *d)
+static int apply_stopsignal(struct strbuf *history, struct scope *s, const struct instr *in,
+			    struct diag *d)
 {
 	autofree char *name = NULL;
 
@@ -377,7 +390,8 @@ static void add_quoted(struct strbuf *history, const struct strlist *words)
 }
 
 /*
- * CMD and ENTRYPOINT. An ENTRYPOINT drops a Cmd that this stage did not set itself: it belonged to another command.
+ * CMD and ENTRYPOINT. An ENTRYPOINT drops a Cmd that this stage did not set itself: it belonged to
+ * another command.
  */
 static void apply_command(struct strbuf *history, struct scope *s, const struct instr *in)
 {
