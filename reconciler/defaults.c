@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Defaulting: first what the schema table says, field by field, then the defaults that depend on other fields.
+ * Defaulting: first what the schema table says, field by field, then the defaults that depend on
+ * other fields.
  */
 #include "reconciler/defaults.h"
 
@@ -48,13 +49,15 @@ static bool says_nothing(const struct schema_field *f, const json_t *value)
 	if (f->flags & FIELD_REQUIRED)
 		return false;
 	if (f->type == SCHEMA_STRING && json_is_string(value))
-		return json_string_length(value) == 0 && !(f->fallback && str_eq(f->fallback, "\"\""));
+		return json_string_length(value) == 0 &&
+		       !(f->fallback && str_eq(f->fallback, "\"\""));
 	if (f->type == SCHEMA_LIST)
 		return json_is_array(value) && json_array_size(value) == 0;
 	if (f->type == SCHEMA_MAP)
 		return json_is_object(value) && json_object_size(value) == 0;
 	if (f->flags & FIELD_OMIT_ZERO)
-		return json_is_false(value) || (json_is_integer(value) && json_integer_value(value) == 0);
+		return json_is_false(value) ||
+		       (json_is_integer(value) && json_integer_value(value) == 0);
 	return false;
 }
 
@@ -163,7 +166,8 @@ static void pod_spec_defaults(json_t *spec)
 	}
 }
 
-/* Only on Pod objects, never in templates: requests follow limits, and the host's network takes the same ports. */
+/* Only on Pod objects, never in templates: requests follow limits, and the host's network takes the
+ * same ports. */
 static void pod_container_defaults(json_t *container, bool host_network)
 {
 	json_t *resources = json_object_get(container, "resources");
@@ -208,7 +212,8 @@ static void pod_defaults(json_t *o)
 
 static void template_defaults(json_t *o)
 {
-	json_t *spec = json_object_get(json_object_get(json_object_get(o, "spec"), "template"), "spec");
+	json_t *spec =
+		json_object_get(json_object_get(json_object_get(o, "spec"), "template"), "spec");
 
 	if (json_is_object(spec))
 		pod_spec_defaults(spec);
@@ -268,7 +273,8 @@ static json_t *base64_joined(const char *text)
 
 static json_t *base64_encoded(const char *text, size_t n)
 {
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	static const char alphabet[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 	const unsigned char *in = (const unsigned char *)text;
 	autofree char *out = mem_alloc((n + 2) / 3 * 4 + 1);
 	size_t o = 0;
@@ -312,7 +318,8 @@ static void secret_defaults(json_t *o)
 		json_object_foreach(text, key, value) {
 			if (json_is_string(value))
 				json_set(data, key,
-					 base64_encoded(json_string_value(value), json_string_length(value)));
+					 base64_encoded(json_string_value(value),
+							json_string_length(value)));
 		}
 	(void)json_object_del(o, "stringData");
 }

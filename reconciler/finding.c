@@ -39,8 +39,8 @@ void findings_add_text(struct findings *f, const char *file, unsigned int line, 
 	f->n++;
 }
 
-static void add(struct findings *f, const struct finding_place *at, const struct path *path, bool key,
-		const char *message)
+static void add(struct findings *f, const struct finding_place *at, const struct path *path,
+		bool key, const char *message)
 {
 	const struct mark *m = at->mark ? mark_find(at->mark, path) : NULL;
 	autostrbuf text = STRBUF_INIT;
@@ -55,11 +55,12 @@ static void add(struct findings *f, const struct finding_place *at, const struct
 	if (m && key)
 		findings_add_text(f, at->file, m->key_line, m->key_column, strbuf_str(&text));
 	else
-		findings_add_text(f, at->file, m ? m->line : 0, m ? m->column : 0, strbuf_str(&text));
+		findings_add_text(f, at->file, m ? m->line : 0, m ? m->column : 0,
+				  strbuf_str(&text));
 }
 
-void findings_add(struct findings *f, const struct finding_place *at, const struct path *path, const char *fmt,
-		  ...)
+void findings_add(struct findings *f, const struct finding_place *at, const struct path *path,
+		  const char *fmt, ...)
 {
 	char text[1024];
 	va_list ap;

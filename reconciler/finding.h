@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What was found wrong, or worth saying, about the objects of an app: gathered in any order, shown in the order of the
- * files as "file:line:column: Kind/name: field.path: what".
+ * What was found wrong, or worth saying, about the objects of an app: gathered in any order, shown
+ * in the order of the files as "file:line:column: Kind/name: field.path: what".
  */
 #pragma once
 
@@ -34,8 +34,8 @@ struct finding_place {
 void findings_deinit(struct findings *f);
 
 /* Add "<object>: <path>: <message>" at the place of PATH in the object. PATH may be NULL. */
-void findings_add(struct findings *f, const struct finding_place *at, const struct path *path, const char *fmt,
-		  ...) __attribute__((format(printf, 4, 5)));
+void findings_add(struct findings *f, const struct finding_place *at, const struct path *path,
+		  const char *fmt, ...) __attribute__((format(printf, 4, 5)));
 
 /* The same at the key of PATH, for a field that should not be there. */
 void findings_add_key(struct findings *f, const struct finding_place *at, const struct path *path,

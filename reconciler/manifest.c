@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Files to documents to objects: which documents are objects at all, of which kind, valid or not, given twice or not.
+ * Files to documents to objects: which documents are objects at all, of which kind, valid or not,
+ * given twice or not.
  */
 #include "reconciler/manifest.h"
 
@@ -18,8 +19,8 @@
 #include "reconciler/validate.h"
 #include "reconciler/yaml.h"
 
-struct manifest_object *manifest_object_add(struct manifest_state *s, size_t app, const char *file, enum kind kind,
-					    json_t *object)
+struct manifest_object *manifest_object_add(struct manifest_state *s, size_t app, const char *file,
+					    enum kind kind, json_t *object)
 {
 	GROW(s->objects, s->cap_objects, s->n_objects + 1);
 	s->objects[s->n_objects] = (struct manifest_object){
@@ -51,7 +52,8 @@ static const char *const *own_kinds(void)
 static const char *own_api_version(const char *kind)
 {
 	for (int k = 0; k < KIND_N_; k++)
-		if (str_eq(kind_info((enum kind)k)->name, kind) && kind_info((enum kind)k)->from_source)
+		if (str_eq(kind_info((enum kind)k)->name, kind) &&
+		    kind_info((enum kind)k)->from_source)
 			return kind_info((enum kind)k)->api_version;
 	return NULL;
 }
@@ -74,26 +76,29 @@ static bool is_custom(const char *api_version)
 }
 
 /* Say what is wrong with a kind that is not one of ours. */
-static void unknown_kind(struct manifest_app_state *a, const struct finding_place *at, const char *api_version,
-			 const char *kind)
+static void unknown_kind(struct manifest_app_state *a, const struct finding_place *at,
+			 const char *api_version, const char *kind)
 {
 	const struct path path = {NULL, "kind", 0}, version_path = {NULL, "apiVersion", 0};
 	const char *version = own_api_version(kind);
 	const char *near = str_nearest(kind, own_kinds());
 
 	if (version) {
-		findings_add(&a->errors, at, &version_path, "'%.100s' has no %s (did you mean %s?)", api_version, kind,
-			     version);
+		findings_add(&a->errors, at, &version_path, "'%.100s' has no %s (did you mean %s?)",
+			     api_version, kind, version);
 	} else if (is_foreign_kind(kind)) {
-		findings_add(&a->notes, at, &path,
-			     "%.100s %s is valid Kubernetes, but not supported yet: the object is left out", api_version,
-			     kind);
+		findings_add(
+			&a->notes, at, &path,
+			"%.100s %s is valid Kubernetes, but not supported yet: the object is left out",
+			api_version, kind);
 	} else if (is_custom(api_version)) {
-		findings_add(&a->notes, at, &path, "%.100s %.100s is not known here: the object is left out", api_version,
+		findings_add(&a->notes, at, &path,
+			     "%.100s %.100s is not known here: the object is left out", api_version,
 			     kind);
 	} else {
-		findings_add(&a->errors, at, &path, "there is no kind '%.100s' in '%.100s'%s%s%s", kind, api_version,
-			     near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+		findings_add(&a->errors, at, &path, "there is no kind '%.100s' in '%.100s'%s%s%s",
+			     kind, api_version, near ? " (did you mean " : "", near ? near : "",
+			     near ? "?)" : "");
 	}
 }
 
@@ -114,11 +119,12 @@ static char *describe(const json_t *j)
 }
 
 /* The first object of that name is remembered; a second one is an error that names both places. */
-static void check_duplicate(struct manifest_state *s, size_t app, const struct finding_place *at, size_t index)
+static void check_duplicate(struct manifest_state *s, size_t app, const struct finding_place *at,
+			    size_t index)
 {
 	const struct manifest_object *o = &s->objects[index], *first;
-	autofree char *key = mem_asprintf("%s/%s/%s", kind_info(o->kind)->name, object_namespace(o->object),
-					  object_name(o->object));
+	autofree char *key = mem_asprintf("%s/%s/%s", kind_info(o->kind)->name,
+					  object_namespace(o->object), object_name(o->object));
 	const json_t *known = json_object_get(s->names, key);
 
 	if (!known) {
@@ -127,16 +133,17 @@ static void check_duplicate(struct manifest_state *s, size_t app, const struct f
 	}
 	first = &s->objects[json_integer_value(known)];
 	if (first->app == app)
-		findings_add(&s->apps[app].errors, at, NULL, "is there twice, first in %s:%u:%u", first->file, first->line,
-			     first->column);
+		findings_add(&s->apps[app].errors, at, NULL, "is there twice, first in %s:%u:%u",
+			     first->file, first->line, first->column);
 	else
-		findings_add(&s->apps[app].errors, at, NULL, "belongs to the app %s already (%s:%u:%u)",
-			     s->apps[first->app].input->name, first->file, first->line, first->column);
+		findings_add(
+			&s->apps[app].errors, at, NULL, "belongs to the app %s already (%s:%u:%u)",
+			s->apps[first->app].input->name, first->file, first->line, first->column);
 }
 
 /* Check and complete the document J, an object of KIND. */
-static void object_decode(struct manifest_state *s, size_t app, const struct finding_place *at, enum kind kind,
-			  const json_t *j)
+static void object_decode(struct manifest_state *s, size_t app, const struct finding_place *at,
+			  enum kind kind, const json_t *j)
 {
 	struct manifest_app_state *a = &s->apps[app];
 	const struct validation v = {.at = *at, .errors = &a->errors, .notes = &a->notes};
@@ -159,7 +166,8 @@ static void document_decode(struct manifest_state *s, size_t app, const char *fi
 			    const struct mark *mark);
 
 /* A List (or DeploymentList, ...) is its items. */
-static void list_decode(struct manifest_state *s, size_t app, const struct finding_place *at, const json_t *j)
+static void list_decode(struct manifest_state *s, size_t app, const struct finding_place *at,
+			const json_t *j)
 {
 	const struct path items = {NULL, "items", 0};
 	const json_t *list = json_object_get(j, "items"), *item;
@@ -188,7 +196,8 @@ static void document_decode(struct manifest_state *s, size_t app, const char *fi
 			    const struct mark *mark)
 {
 	struct manifest_app_state *a = &s->apps[app];
-	const json_t *api_version = json_object_get(j, "apiVersion"), *name = json_object_get(j, "kind");
+	const json_t *api_version = json_object_get(j, "apiVersion"),
+		     *name = json_object_get(j, "kind");
 	autofree char *shown = describe(j);
 	const struct finding_place at = {.file = file, .mark = mark, .object = shown};
 	enum kind kind;
@@ -199,7 +208,8 @@ static void document_decode(struct manifest_state *s, size_t app, const char *fi
 		return;
 	}
 	if (!json_is_string(api_version) || !json_is_string(name)) {
-		findings_add(&a->errors, &at, NULL, "%s must be a string", json_is_string(name) ? "apiVersion" : "kind");
+		findings_add(&a->errors, &at, NULL, "%s must be a string",
+			     json_is_string(name) ? "apiVersion" : "kind");
 		return;
 	}
 	if (is_list_kind(json_string_value(name), j))
@@ -207,14 +217,16 @@ static void document_decode(struct manifest_state *s, size_t app, const char *fi
 	else if (!kind_lookup(&kind, json_string_value(api_version), json_string_value(name)))
 		unknown_kind(a, &at, json_string_value(api_version), json_string_value(name));
 	else if (!kind_info(kind)->from_source)
-		findings_add(&a->errors, &at, NULL, "is written by recond alone and can't stand in a manifest");
+		findings_add(&a->errors, &at, NULL,
+			     "is written by recond alone and can't stand in a manifest");
 	else
 		object_decode(s, app, &at, kind, j);
 }
 
 /* ---- one file ---- */
 
-/* Does a line of TEXT begin with "apiVersion:" or "kind:", quoted or not? Tells a broken manifest from other files. */
+/* Does a line of TEXT begin with "apiVersion:" or "kind:", quoted or not? Tells a broken manifest
+ * from other files. */
 static bool looks_like_manifest(const char *text, size_t n)
 {
 	static const char *const words[] = {"apiVersion", "kind"};
@@ -248,12 +260,14 @@ static void file_decode(struct manifest_state *s, size_t app, const struct manif
 	}
 	(void)yaml_read(&f, file->content, file->len);
 	if (f.n_errors && !looks_like_manifest(file->content, file->len)) {
-		findings_add_text(&a->notes, file->path, 0, 0, "not readable, and not a manifest by its looks: left alone");
+		findings_add_text(&a->notes, file->path, 0, 0,
+				  "not readable, and not a manifest by its looks: left alone");
 		yaml_file_deinit(&f);
 		return;
 	}
 	for (size_t i = 0; i < f.n_errors; i++)
-		findings_add_text(&a->errors, file->path, f.errors[i].line, f.errors[i].column, f.errors[i].message);
+		findings_add_text(&a->errors, file->path, f.errors[i].line, f.errors[i].column,
+				  f.errors[i].message);
 	for (size_t i = 0; i < f.n_documents; i++)
 		document_decode(s, app, file->path, f.documents[i].value, &f.documents[i].mark);
 	yaml_file_deinit(&f);

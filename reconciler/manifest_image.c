@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a revision builds: where an Image object's context lies, which Dockerfiles nobody named and so become images
- * called after their directories, and that no two images claim one tag.
+ * What a revision builds: where an Image object's context lies, which Dockerfiles nobody named and
+ * so become images called after their directories, and that no two images claim one tag.
  */
 #include <assert.h>
 #include <stdlib.h>
@@ -16,7 +16,8 @@
 #include "reconciler/manifest_priv.h"
 #include "reconciler/object.h"
 
-/* The parts of PATH appended to PARTS, ".." taking one away. False when that leads above the root. */
+/* The parts of PATH appended to PARTS, ".." taking one away. False when that leads above the root.
+ */
 static bool parts_push(struct strlist *parts, const char *path)
 {
 	autostrlist pieces = {.n = 0};
@@ -89,7 +90,8 @@ static void claim_dockerfile(struct manifest_state *s, size_t app, const struct 
 		findings_add(&s->apps[app].errors, at, &path, "there is no file %s", full + 1);
 }
 
-void manifest_image_resolve(struct manifest_state *s, size_t app, const struct finding_place *at, json_t *image)
+void manifest_image_resolve(struct manifest_state *s, size_t app, const struct finding_place *at,
+			    json_t *image)
 {
 	const struct path spec_path = {NULL, "spec", 0}, path = {&spec_path, "context", 0};
 	json_t *spec = json_object_get(image, "spec");
@@ -115,7 +117,8 @@ static json_t *implicit_image(const char *path, const char *name)
 {
 	autofree char *dir = dir_name(path);
 	autofree char *context = mem_asprintf("/%s", dir);
-	json_t *o = json_object(), *meta = json_object(), *annotations = json_object(), *spec = json_object();
+	json_t *o = json_object(), *meta = json_object(), *annotations = json_object(),
+	       *spec = json_object();
 
 	json_set(annotations, "recond.dev/implicit", json_text("true"));
 	json_set(meta, "name", json_text(name));
@@ -138,17 +141,18 @@ static void add_implicit(struct manifest_state *s, size_t app, const char *path)
 	const json_t *taken;
 
 	if (format_check(FORMAT_DNS_SUBDOMAIN, name) || format_check(FORMAT_IMAGE_TAG, name)) {
-		findings_add_text(&a->notes, path, 0, 0,
-				  "not built: an image can't be called as its directory is; an Image object can name it");
+		findings_add_text(
+			&a->notes, path, 0, 0,
+			"not built: an image can't be called as its directory is; an Image object can name it");
 		return;
 	}
 	key = mem_asprintf("%s/default/%s", kind_info(KIND_IMAGE)->name, name);
 	taken = json_object_get(s->names, key);
 	if (taken) {
 		const struct manifest_object *first = &s->objects[json_integer_value(taken)];
-		autofree char *text =
-			mem_asprintf("would build an image %s, as does %s:%u; an Image object can give another name", name,
-				     first->file, first->line);
+		autofree char *text = mem_asprintf(
+			"would build an image %s, as does %s:%u; an Image object can give another name",
+			name, first->file, first->line);
 
 		findings_add_text(&a->errors, path, 1, 1, text);
 		return;
@@ -184,7 +188,8 @@ static void check_tag(struct manifest_state *s, size_t index, const char *tag)
 		return;
 	first = &s->objects[json_integer_value(known)];
 	shown = object_describe(o->object);
-	text = mem_asprintf("%s: the tag %s is given by %s:%u already", shown, tag, first->file, first->line);
+	text = mem_asprintf("%s: the tag %s is given by %s:%u already", shown, tag, first->file,
+			    first->line);
 	findings_add_text(&s->apps[o->app].errors, o->file, o->line, o->column, text);
 }
 

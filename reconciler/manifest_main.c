@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * recond-manifest: reads the manifests of a revision from fd 3 (manifest_input.h says how), decodes them, and answers.
- * It parses what anybody may have pushed, so it gives up everything but memory, its socket and its exit first.
+ * recond-manifest: reads the manifests of a revision from fd 3 (manifest_input.h says how), decodes
+ * them, and answers. It parses what anybody may have pushed, so it gives up everything but memory,
+ * its socket and its exit first.
  */
 #include <seccomp.h>
 #include <stdio.h>
@@ -27,12 +28,14 @@
 static int confine(void)
 {
 	static const int allowed[] = {
-		SCMP_SYS(read),	      SCMP_SYS(readv),	   SCMP_SYS(write),	 SCMP_SYS(writev),
-		SCMP_SYS(recvmsg),    SCMP_SYS(recvfrom),  SCMP_SYS(sendmsg),	 SCMP_SYS(sendto),
-		SCMP_SYS(brk),	      SCMP_SYS(munmap),	   SCMP_SYS(mremap),	 SCMP_SYS(madvise),
-		SCMP_SYS(futex),      SCMP_SYS(getrandom), SCMP_SYS(close),	 SCMP_SYS(exit),
-		SCMP_SYS(exit_group), SCMP_SYS(gettid),	   SCMP_SYS(getpid),	 SCMP_SYS(tgkill),
-		SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigprocmask), SCMP_SYS(restart_syscall),
+		SCMP_SYS(read),           SCMP_SYS(readv),           SCMP_SYS(write),
+		SCMP_SYS(writev),         SCMP_SYS(recvmsg),         SCMP_SYS(recvfrom),
+		SCMP_SYS(sendmsg),        SCMP_SYS(sendto),          SCMP_SYS(brk),
+		SCMP_SYS(munmap),         SCMP_SYS(mremap),          SCMP_SYS(madvise),
+		SCMP_SYS(futex),          SCMP_SYS(getrandom),       SCMP_SYS(close),
+		SCMP_SYS(exit),           SCMP_SYS(exit_group),      SCMP_SYS(gettid),
+		SCMP_SYS(getpid),         SCMP_SYS(tgkill),          SCMP_SYS(rt_sigreturn),
+		SCMP_SYS(rt_sigprocmask), SCMP_SYS(restart_syscall),
 	};
 	scmp_filter_ctx ctx;
 	int r = 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Between manifest.c (files to objects) and manifest_image.c (what is built): the state of decoding one revision.
+ * Between manifest.c (files to objects) and manifest_image.c (what is built): the state of decoding
+ * one revision.
  */
 #pragma once
 
@@ -39,14 +40,15 @@ struct manifest_state {
 };
 
 /* Append an object; FILE is copied, OBJECT stolen. Borrowed until the next append. */
-struct manifest_object *manifest_object_add(struct manifest_state *s, size_t app, const char *file, enum kind kind,
-					    json_t *object);
+struct manifest_object *manifest_object_add(struct manifest_state *s, size_t app, const char *file,
+					    enum kind kind, json_t *object);
 
 /*
- * Put the context of an Image object at place AT of file FILE into its final form, and note which Dockerfile it names.
- * Errors are added to APP's.
+ * Put the context of an Image object at place AT of file FILE into its final form, and note which
+ * Dockerfile it names. Errors are added to APP's.
  */
-void manifest_image_resolve(struct manifest_state *s, size_t app, const struct finding_place *at, json_t *image);
+void manifest_image_resolve(struct manifest_state *s, size_t app, const struct finding_place *at,
+			    json_t *image);
 
 /* Add the Images of Dockerfiles that nobody names. */
 void manifest_image_add_implicit(struct manifest_state *s);

@@ -47,8 +47,10 @@ static bool app_has_shape(const json_t *app)
 		    !json_is_object(json_object_get(entry, "object")))
 			return false;
 	}
-	return json_is_string(json_object_get(app, "name")) && json_is_array(json_object_get(app, "objects")) &&
-	       strings_only(json_object_get(app, "errors")) && strings_only(json_object_get(app, "notes"));
+	return json_is_string(json_object_get(app, "name")) &&
+	       json_is_array(json_object_get(app, "objects")) &&
+	       strings_only(json_object_get(app, "errors")) &&
+	       strings_only(json_object_get(app, "notes"));
 }
 
 static bool result_has_shape(const json_t *result)
@@ -93,10 +95,12 @@ static void on_end(struct worker *worker, int status, void *data)
 			      "decoding the manifests took more than %d s", DEADLINE_MS / 1000);
 	else if (status > 128)
 		(void)err_set(&w->err, ERR_TRANSIENT, EIO, "ManifestWorkerFailed",
-			      "decoding the manifests was ended by signal %d%s%s", status - 128, *last ? ": " : "", last);
+			      "decoding the manifests was ended by signal %d%s%s", status - 128,
+			      *last ? ": " : "", last);
 	else
 		(void)err_set(&w->err, ERR_TRANSIENT, EIO, "ManifestWorkerFailed",
-			      "decoding the manifests failed with status %d%s%s", status, *last ? ": " : "", last);
+			      "decoding the manifests failed with status %d%s%s", status,
+			      *last ? ": " : "", last);
 	w->fn(w, NULL, &w->err, w->data);
 }
 
@@ -122,8 +126,9 @@ static void send_app(struct worker *worker, const struct manifest_app *app)
 	}
 }
 
-int manifest_worker_start(struct manifest_worker **ret, sd_event *loop, const struct manifest_input *input,
-			  manifest_worker_fn fn, void *data, struct err *err)
+int manifest_worker_start(struct manifest_worker **ret, sd_event *loop,
+			  const struct manifest_input *input, manifest_worker_fn fn, void *data,
+			  struct err *err)
 {
 	struct manifest_worker *w = NEW(struct manifest_worker);
 	const struct worker_options options = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The schema's top: objects' metadata, the kinds themselves, and the look-up functions. What pods are made of is in
- * schema_pod.c, schema_volume.c, schema_security.c and schema_placement.c.
+ * The schema's top: objects' metadata, the kinds themselves, and the look-up functions. What pods
+ * are made of is in schema_pod.c, schema_volume.c, schema_security.c and schema_placement.c.
  */
 #include "reconciler/schema.h"
 
@@ -21,9 +21,7 @@
 	 .key_format = FORMAT_QUALIFIED_NAME,                                                      \
 	 .format = FORMAT_LABEL_VALUE,                                                             \
 	 .doc = "What selectors select by."},                                                      \
-		{"annotations",                                                                    \
-		 .type = SCHEMA_MAP,                                                               \
-		 .of = SCHEMA_STRING,                                                              \
+		{"annotations", .type = SCHEMA_MAP, .of = SCHEMA_STRING,                           \
 		 .key_format = FORMAT_QUALIFIED_NAME,                                              \
 		 .doc = "Free text for tools; 256 KiB in all."},
 

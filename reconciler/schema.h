@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The one table of what fields each kind has: type, form, bounds, default, identity of list elements, immutability,
- * whether this release honours it, and a line of documentation. Decoding, validation, defaulting, diffs and (later)
- * merge patches and `explain` read it; nobody else knows field names by heart except where they act on them.
+ * The one table of what fields each kind has: type, form, bounds, default, identity of list
+ * elements, immutability, whether this release honours it, and a line of documentation. Decoding,
+ * validation, defaulting, diffs and (later) merge patches and `explain` read it; nobody else knows
+ * field names by heart except where they act on them.
  */
 #pragma once
 
@@ -28,8 +29,10 @@ enum schema_type {
 
 enum schema_support {
 	SUPPORT_FULL,
-	SUPPORT_NOTE,   /* valid Kubernetes, not supported yet: a note says so and the object is applied without it */
-	SUPPORT_REFUSE, /* valid Kubernetes, not supported yet, and running without it would be wrong: an error */
+	SUPPORT_NOTE,   /* valid Kubernetes, not supported yet: a note says so and the object is
+			   applied without it */
+	SUPPORT_REFUSE, /* valid Kubernetes, not supported yet, and running without it would be
+			   wrong: an error */
 	SUPPORT_IGNORE, /* written by the server: accepted and dropped, as an API server does */
 	SUPPORT_N_,
 };
@@ -54,10 +57,12 @@ struct schema_field {
 	int64_t min, max;          /* of integers; both 0: no bounds */
 	const char *const *values; /* the only strings allowed, NULL-terminated */
 	const char *fallback;      /* the default as JSON text */
-	const char *list_key;      /* what tells list elements apart: "name", "a,b", "=" (a set); NULL: atomic */
+	const char *list_key; /* what tells list elements apart: "name", "a,b", "=" (a set); NULL:
+				 atomic */
 	enum schema_support support;
-	const char *harmless; /* JSON text of a value of an unsupported field that asks for nothing */
-	const char *why;      /* of an unsupported field: what happens instead */
+	const char
+		*harmless; /* JSON text of a value of an unsupported field that asks for nothing */
+	const char *why;   /* of an unsupported field: what happens instead */
 	const char *doc;
 };
 
@@ -76,17 +81,19 @@ const struct schema_field *schema_field(const struct schema *s, const char *name
 /* The field of S that is meant by the misspelt NAME, or NULL. */
 const char *schema_nearest(const struct schema *s, const char *name);
 
-/* The field behind a dotted path without list steps ("spec.template.spec.containers.image"), or NULL. */
+/* The field behind a dotted path without list steps ("spec.template.spec.containers.image"), or
+ * NULL. */
 const struct schema_field *schema_find(enum kind kind, const char *path);
 
 /* "a string", "a list", ... for messages. */
 const char *schema_type_name(enum schema_type type);
 
 /*
- * The identity of list element ELEMENT under LIST_KEY, as text owned by the caller; NULL when it has none. Missing
- * parts of a key count as empty, a missing protocol as TCP.
+ * The identity of list element ELEMENT under LIST_KEY, as text owned by the caller; NULL when it
+ * has none. Missing parts of a key count as empty, a missing protocol as TCP.
  */
 char *schema_element_key(const char *list_key, const json_t *element);
 
-/* Well-known kinds of Kubernetes that recond does not have yet, NULL-terminated: "StatefulSet", "Job", ... */
+/* Well-known kinds of Kubernetes that recond does not have yet, NULL-terminated: "StatefulSet",
+ * "Job", ... */
 extern const char *const schema_foreign_kinds[];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The schema of what says on which host a pod may run. There is one host here: the fields are checked, and noted as
- * not supported.
+ * The schema of what says on which host a pod may run. There is one host here: the fields are
+ * checked, and noted as not supported.
  */
 #include "reconciler/schema_priv.h"
 

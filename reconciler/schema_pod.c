@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The schema of a pod and its containers: every field of core/v1 PodSpec and Container (Kubernetes 1.36), so that
- * nothing valid is called unknown. What this release does not honour says so in its row.
+ * The schema of a pod and its containers: every field of core/v1 PodSpec and Container
+ * (Kubernetes 1.36), so that nothing valid is called unknown. What this release does not honour
+ * says so in its row.
  */
 #include "reconciler/schema_priv.h"
 
@@ -66,7 +67,7 @@ static SCHEMA(env_from, "EnvFromSource", env_from_fields);
 static const struct schema_field port_fields[] = {
 	{ "name", STRING, .format = FORMAT_PORT_NAME, .doc = "For services to refer to." },
 	{ "containerPort", INT, .flags = FIELD_REQUIRED, PORT, .doc = "Where the container listens." },
-	{ "hostPort", INT, ZERO_IS_NONE, .min = 0, .max = 65535, UNLESS("0"), UNSUPPORTED("the port of the host is not opened"),
+	{ "hostPort", INT, ZERO_IS_NONE, .min = 0, .max = 65535,
 	  .doc = "The port of the host that leads here." },
 	{ "hostIP", STRING, .format = FORMAT_IP, .doc = "The address of the host for hostPort." },
 	{ "protocol", STRING, ONE_OF("TCP", "UDP", "SCTP"), DEFAULT("\"TCP\""), .doc = "TCP, UDP or SCTP." },

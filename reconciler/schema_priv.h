@@ -36,7 +36,8 @@
 /* clang-format on */
 
 /* Define a schema over the array FIELDS. */
-#define SCHEMA(id, shown, list) const struct schema id = {.name = (shown), .fields = (list), .n = ARRAY_SIZE(list)}
+#define SCHEMA(id, shown, list)                                                                    \
+	const struct schema id = {.name = (shown), .fields = (list), .n = ARRAY_SIZE(list)}
 
 extern const struct schema schema_meta;           /* of an object */
 extern const struct schema schema_template_meta;  /* of a pod template */

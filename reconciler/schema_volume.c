@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The schema of volumes. A volume that can't be provided is refused: without it a container would write into its own
- * layer what was meant to last.
+ * The schema of volumes. A volume that can't be provided is refused: without it a container would
+ * write into its own layer what was meant to last.
  */
 #include "reconciler/schema_priv.h"
 

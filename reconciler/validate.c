@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The shape of a document against the schema table: unknown fields with a suggestion, types, forms, bounds, what is
- * missing, and what this release does not honour. The rules between fields are in validate_rules.c and validate_pod.c.
+ * The shape of a document against the schema table: unknown fields with a suggestion, types, forms,
+ * bounds, what is missing, and what this release does not honour. The rules between fields are in
+ * validate_rules.c and validate_pod.c.
  */
 #include "reconciler/validate.h"
 
@@ -38,7 +39,8 @@ static const char *type_of(const json_t *j)
 	}
 }
 
-/* The wrong type. A number or boolean where text is wanted gets the usual advice; its value may be a secret. */
+/* The wrong type. A number or boolean where text is wanted gets the usual advice; its value may be
+ * a secret. */
 static void wrong_type(const struct validation *v, enum schema_type want, const json_t *j,
 		       const struct path *path)
 {
@@ -58,6 +60,10 @@ static void check_string(const struct validation *v, const struct schema_field *
 	const char *problem, *near;
 	autostrbuf list = STRBUF_INIT;
 
+	/* An optional string may be given empty, which is as if it were missing. */
+	if (!*s && f->type != SCHEMA_LIST && f->type != SCHEMA_MAP &&
+	    !(f->flags & (FIELD_REQUIRED | FIELD_NOT_EMPTY)))
+		return;
 	if (f->values) {
 		for (size_t i = 0; f->values[i]; i++) {
 			if (str_eq(f->values[i], s))
@@ -66,17 +72,15 @@ static void check_string(const struct validation *v, const struct schema_field *
 				strbuf_addf(&list, "%s%s", list.len ? ", " : "", f->values[i]);
 		}
 		near = str_nearest(s, f->values);
-		ERR(v, path, "'%.100s' is not one of %s%s%s%s", s, strbuf_str(&list), near && *near ? " (did you mean " : "",
-		    near ? near : "", near && *near ? "?)" : "");
+		ERR(v, path, "'%.100s' is not one of %s%s%s%s", s, strbuf_str(&list),
+		    near && *near ? " (did you mean " : "", near ? near : "",
+		    near && *near ? "?)" : "");
 		return;
 	}
 	if (!*s && (f->flags & FIELD_NOT_EMPTY)) {
 		ERR(v, path, "must not be empty");
 		return;
 	}
-	/* Optional strings may be given empty, which is as if they were missing. */
-	if (!*s && !(f->flags & FIELD_REQUIRED) && f->type != SCHEMA_LIST)
-		return;
 	problem = format_check(f->format, s);
 	if (problem && (f->flags & FIELD_SECRET))
 		ERR(v, path, "%s", problem);
@@ -108,8 +112,8 @@ static void check_quantity(const struct validation *v, const json_t *j, const st
 }
 
 /* One value of TYPE: the field's own, or an element of it. */
-static void check_value(const struct validation *v, const struct schema_field *f, enum schema_type type,
-			const json_t *j, const struct path *path)
+static void check_value(const struct validation *v, const struct schema_field *f,
+			enum schema_type type, const json_t *j, const struct path *path)
 {
 	switch (type) {
 	case SCHEMA_STRING:
@@ -151,8 +155,8 @@ static void check_value(const struct validation *v, const struct schema_field *f
 }
 
 /* Elements that must be told apart by a key must differ in it. */
-static void check_list_keys(const struct validation *v, const struct schema_field *f, const json_t *j,
-			    const struct path *path)
+static void check_list_keys(const struct validation *v, const struct schema_field *f,
+			    const json_t *j, const struct path *path)
 {
 	autojson *seen = json_object();
 	const json_t *element;
@@ -166,7 +170,8 @@ static void check_list_keys(const struct validation *v, const struct schema_fiel
 			continue;
 		first = json_object_get(seen, key);
 		if (first && (f->flags & FIELD_DUPLICATES))
-			NOTE(v, ELEMENT(path, i), "%s '%.100s' is there already, as element %lld: this one counts",
+			NOTE(v, ELEMENT(path, i),
+			     "%s '%.100s' is there already, as element %lld: this one counts",
 			     f->list_key, key, (long long)json_integer_value(first));
 		else if (first)
 			ERR(v, ELEMENT(path, i), "%s '%.100s' is there already, as element %lld",
@@ -211,10 +216,12 @@ static void check_map(const struct validation *v, const struct schema_field *f, 
 	json_object_foreach((json_t *)j, key, value) {
 		problem = f->key_format ? format_check(f->key_format, key) : NULL;
 		if (problem)
-			findings_add_key(v->errors, &v->at, MEMBER(path, key), "the key %s", problem);
+			findings_add_key(v->errors, &v->at, MEMBER(path, key), "the key %s",
+					 problem);
 		if (json_is_null(value)) {
 			if (f->of == SCHEMA_STRING)
-				ERR(v, MEMBER(path, key), "must be a string, is null (for an empty one write \"\")");
+				ERR(v, MEMBER(path, key),
+				    "must be a string, is null (for an empty one write \"\")");
 			continue;
 		}
 		check_value(v, f, f->of, value, MEMBER(path, key));
@@ -238,9 +245,11 @@ static bool check_support(const struct validation *v, const struct schema_field 
 			return false;
 	}
 	if (f->support == SUPPORT_NOTE)
-		findings_add_key(v->notes, &v->at, path, "valid Kubernetes, but not supported yet: %s", f->why);
+		findings_add_key(v->notes, &v->at, path,
+				 "valid Kubernetes, but not supported yet: %s", f->why);
 	else
-		findings_add_key(v->errors, &v->at, path, "valid Kubernetes, but not supported yet: %s", f->why);
+		findings_add_key(v->errors, &v->at, path,
+				 "valid Kubernetes, but not supported yet: %s", f->why);
 	return false;
 }
 
@@ -271,8 +280,9 @@ static void check_object(const struct validation *v, const struct schema *s, con
 			check_field(v, f, value, MEMBER(path, key));
 		} else if (!f) {
 			near = schema_nearest(s, key);
-			findings_add_key(v->errors, &v->at, MEMBER(path, key), "%s has no such field%s%s%s",
-					 s->name, near ? " (did you mean " : "", near ? near : "",
+			findings_add_key(v->errors, &v->at, MEMBER(path, key),
+					 "%s has no such field%s%s%s", s->name,
+					 near ? " (did you mean " : "", near ? near : "",
 					 near ? "?)" : "");
 		}
 	}
@@ -303,7 +313,8 @@ static void check_meta(const struct validation *v, enum kind kind, const json_t 
 	if (problem && !format_check(FORMAT_DNS_SUBDOMAIN, name))
 		ERR(v, MEMBER(&meta, "name"), "'%.100s': %s", name, problem);
 	if (!kind_info(kind)->namespaced && json_object_get(m, "namespace"))
-		ERR(v, MEMBER(&meta, "namespace"), "a %s is in no namespace", kind_info(kind)->name);
+		ERR(v, MEMBER(&meta, "namespace"), "a %s is in no namespace",
+		    kind_info(kind)->name);
 	json_object_foreach(json_object_get(m, "annotations"), key, value) {
 		bytes += strlen(key) + json_string_length(value);
 	}

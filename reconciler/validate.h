@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Is a document a valid object of its kind? First its shape, by the schema table; then what the table can't say: fields
- * that depend on each other. Everything wrong is found at once. Pure; the document is not changed.
+ * Is a document a valid object of its kind? First its shape, by the schema table; then what the
+ * table can't say: fields that depend on each other. Everything wrong is found at once. Pure; the
+ * document is not changed.
  */
 #pragma once
 
@@ -17,6 +18,7 @@ struct validation {
 };
 
 /*
- * Check the document O, an object of KIND as written (before defaults). Returns how many errors were added.
+ * Check the document O, an object of KIND as written (before defaults). Returns how many errors
+ * were added.
  */
 size_t validate_object(const struct validation *v, enum kind kind, const json_t *o);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rules between the fields of a pod and its containers: names that refer to each other, alternatives of which there
- * must be one, and values that contradict each other.
+ * Rules between the fields of a pod and its containers: names that refer to each other,
+ * alternatives of which there must be one, and values that contradict each other.
  */
 #include <string.h>
 
@@ -63,13 +63,21 @@ static void check_env_from(const struct validation *v, const struct path *path, 
 }
 
 static const char *const env_fields[] = {
-	"metadata.name",   "metadata.namespace",      "metadata.uid",  "spec.nodeName", "spec.serviceAccountName",
-	"status.hostIP",   "status.hostIPs",	      "status.podIP",  "status.podIPs", NULL,
+	"metadata.name",
+	"metadata.namespace",
+	"metadata.uid",
+	"spec.nodeName",
+	"spec.serviceAccountName",
+	"status.hostIP",
+	"status.hostIPs",
+	"status.podIP",
+	"status.podIPs",
+	NULL,
 };
 
 static const char *const env_resources[] = {
-	"limits.cpu",	      "limits.memory",	    "limits.ephemeral-storage",
-	"requests.cpu",	      "requests.memory",    "requests.ephemeral-storage",
+	"limits.cpu",   "limits.memory",   "limits.ephemeral-storage",
+	"requests.cpu", "requests.memory", "requests.ephemeral-storage",
 	NULL,
 };
 
@@ -101,13 +109,15 @@ static void check_downward(const struct validation *v, const struct path *path, 
 
 	if (field && !field_path_valid(field)) {
 		near = str_nearest(field, env_fields);
-		ERR(v, MEMBER(MEMBER(&from, "fieldRef"), "fieldPath"), "'%.100s' can't be had as a variable%s%s%s", field,
+		ERR(v, MEMBER(MEMBER(&from, "fieldRef"), "fieldPath"),
+		    "'%.100s' can't be had as a variable%s%s%s", field,
 		    near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
 	}
 	if (resource && !listed(env_resources, resource) && !strstr(resource, "hugepages-")) {
 		near = str_nearest(resource, env_resources);
-		ERR(v, MEMBER(MEMBER(&from, "resourceFieldRef"), "resource"), "'%.100s' is not a request or limit%s%s%s",
-		    resource, near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+		ERR(v, MEMBER(MEMBER(&from, "resourceFieldRef"), "resource"),
+		    "'%.100s' is not a request or limit%s%s%s", resource,
+		    near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
 	}
 }
 
@@ -115,26 +125,30 @@ static void check_downward(const struct validation *v, const struct path *path, 
 
 static const char *const resource_names[] = {"cpu", "memory", "ephemeral-storage", NULL};
 
-static void check_resource_name(const struct validation *v, const struct path *path, const char *name)
+static void check_resource_name(const struct validation *v, const struct path *path,
+				const char *name)
 {
 	const char *near;
 
 	if (listed(resource_names, name))
 		return;
 	if (strchr(name, '/')) {
-		ERR(v, path, "valid Kubernetes, but not supported yet: the device would be missing");
+		ERR(v, path,
+		    "valid Kubernetes, but not supported yet: the device would be missing");
 		return;
 	}
 	if (str_skip_prefix(name, "hugepages-")) {
-		NOTE(v, path, "valid Kubernetes, but not supported yet: huge pages are not limited");
+		NOTE(v, path,
+		     "valid Kubernetes, but not supported yet: huge pages are not limited");
 		return;
 	}
 	near = str_nearest(name, resource_names);
-	ERR(v, path, "there is no such resource%s%s%s", near ? " (did you mean " : "", near ? near : "",
-	    near ? "?)" : "");
+	ERR(v, path, "there is no such resource%s%s%s", near ? " (did you mean " : "",
+	    near ? near : "", near ? "?)" : "");
 }
 
-static void check_resource_list(const struct validation *v, const struct path *path, const json_t *list)
+static void check_resource_list(const struct validation *v, const struct path *path,
+				const json_t *list)
 {
 	const json_t *value;
 	const char *name;
@@ -159,7 +173,8 @@ static void check_resources(const struct validation *v, const struct path *up, c
 	const struct path path = {up, "resources", 0};
 	const struct path requests_path = {&path, "requests", 0};
 	const json_t *r = json_object_get(c, "resources");
-	const json_t *limits = json_object_get(r, "limits"), *requests = json_object_get(r, "requests");
+	const json_t *limits = json_object_get(r, "limits"),
+		     *requests = json_object_get(r, "requests");
 	const json_t *value;
 	const char *name;
 
@@ -171,8 +186,8 @@ static void check_resources(const struct validation *v, const struct path *up, c
 		const json_t *limit = json_object_get(limits, name);
 		struct quantity want, most;
 
-		if (limit && quantity_parse_json(&want, value) == 0 && quantity_parse_json(&most, limit) == 0 &&
-		    quantity_compare(&want, &most) > 0)
+		if (limit && quantity_parse_json(&want, value) == 0 &&
+		    quantity_parse_json(&most, limit) == 0 && quantity_compare(&want, &most) > 0)
 			ERR(v, MEMBER(&requests_path, name), "must not be more than the limit");
 	}
 }
@@ -188,7 +203,8 @@ static void check_security(const struct validation *v, const struct path *up, co
 
 	if (json_is_false(json_object_get(s, "allowPrivilegeEscalation"))) {
 		if (json_is_true(json_object_get(s, "privileged")))
-			ERR(v, MEMBER(&path, "allowPrivilegeEscalation"), "can't be false for a privileged container");
+			ERR(v, MEMBER(&path, "allowPrivilegeEscalation"),
+			    "can't be false for a privileged container");
 		json_array_foreach(json_path(s, "capabilities.add"), i, cap) {
 			if (str_eq(json_string_value(cap), "SYS_ADMIN"))
 				ERR(v, MEMBER(&path, "allowPrivilegeEscalation"),
@@ -220,7 +236,8 @@ static void check_port_names(const struct validation *v, const struct path *up, 
 
 void validate_container(const struct validation *v, const struct path *path, const json_t *c)
 {
-	const struct path env = {path, "env", 0}, from = {path, "envFrom", 0}, mounts = {path, "volumeMounts", 0};
+	const struct path env = {path, "env", 0}, from = {path, "envFrom", 0},
+			  mounts = {path, "volumeMounts", 0};
 	const json_t *e;
 	size_t i;
 
@@ -272,8 +289,8 @@ static void check_mounts(const struct validation *v, const struct path *path, co
 		if (!name || !*name || listed(volumes, name))
 			continue;
 		near = str_nearest(name, volumes);
-		ERR(v, MEMBER(ELEMENT(&mounts, i), "name"), "the pod has no volume '%.100s'%s%s%s", name,
-		    near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
+		ERR(v, MEMBER(ELEMENT(&mounts, i), "name"), "the pod has no volume '%.100s'%s%s%s",
+		    name, near ? " (did you mean " : "", near ? near : "", near ? "?)" : "");
 	}
 }
 
@@ -287,8 +304,8 @@ static void check_volume(const struct validation *v, const struct path *path, co
 }
 
 /* Two ports of the pod on one port of the host, and what the host's network asks for. */
-static void check_host_ports(const struct validation *v, const struct path *path, const json_t *c, json_t *taken,
-			     bool host_network)
+static void check_host_ports(const struct validation *v, const struct path *path, const json_t *c,
+			     json_t *taken, bool host_network)
 {
 	const struct path ports = {path, "ports", 0};
 	const json_t *p;
@@ -302,18 +319,24 @@ static void check_host_ports(const struct validation *v, const struct path *path
 		if (port == 0)
 			continue;
 		if (host_network && port != json_path_int(p, "containerPort", port))
-			ERR(v, MEMBER(&at, "hostPort"), "must be the containerPort, as the pod uses the host's network");
+			ERR(v, MEMBER(&at, "hostPort"),
+			    "must be the containerPort, as the pod uses the host's network");
+		if (!host_network)
+			findings_add_key(
+				v->notes, &v->at, MEMBER(&at, "hostPort"),
+				"valid Kubernetes, but not supported yet: the port of the host is not opened");
 		key = mem_asprintf("%s:%lld/%s", json_path_str(p, "hostIP", ""), (long long)port,
 				   json_path_str(p, "protocol", "TCP"));
 		if (json_object_get(taken, key))
-			ERR(v, MEMBER(&at, "hostPort"), "the pod has the port %lld of the host already", (long long)port);
+			ERR(v, MEMBER(&at, "hostPort"),
+			    "the pod has the port %lld of the host already", (long long)port);
 		json_set(taken, key, json_true());
 	}
 }
 
 /* Containers: NAME is the list's; NAMES holds those of both lists. */
-static void check_containers(const struct validation *v, const struct path *up, const json_t *spec, const char *name,
-			     json_t *names)
+static void check_containers(const struct validation *v, const struct path *up, const json_t *spec,
+			     const char *name, json_t *names)
 {
 	const struct path list = {up, name, 0};
 	autofree const char **volumes = volume_names(json_object_get(spec, "volumes"));
@@ -343,10 +366,12 @@ static void check_dns(const struct validation *v, const struct path *path, const
 	if (str_eq(json_path_str(spec, "dnsPolicy", NULL), "None") && servers == 0)
 		ERR(v, MEMBER(path, "dnsPolicy"), "None needs dnsConfig.nameservers");
 	if (servers > 3)
-		ERR(v, MEMBER(MEMBER(path, "dnsConfig"), "nameservers"), "must not be more than three");
+		ERR(v, MEMBER(MEMBER(path, "dnsConfig"), "nameservers"),
+		    "must not be more than three");
 }
 
-void validate_pod_spec(const struct validation *v, const struct path *path, const json_t *spec, bool in_template)
+void validate_pod_spec(const struct validation *v, const struct path *path, const json_t *spec,
+		       bool in_template)
 {
 	const struct path volumes = {path, "volumes", 0};
 	const char *restart = json_path_str(spec, "restartPolicy", "Always");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rules that the schema can't express, by kind. They run on documents whose shape may be wrong: each looks at types
- * itself and stays silent about what the shape check has said.
+ * Rules that the schema can't express, by kind. They run on documents whose shape may be wrong:
+ * each looks at types itself and stays silent about what the shape check has said.
  */
 #pragma once
 
@@ -18,10 +18,12 @@
 #define ELEMENT(up, i) (&(const struct path){(up), NULL, (i)})
 
 /* A pod's spec; TEMPLATE: that of a Deployment or ReplicaSet. */
-void validate_pod_spec(const struct validation *v, const struct path *path, const json_t *spec, bool in_template);
+void validate_pod_spec(const struct validation *v, const struct path *path, const json_t *spec,
+		       bool in_template);
 
 /* A container's own fields. */
-void validate_container(const struct validation *v, const struct path *path, const json_t *container);
+void validate_container(const struct validation *v, const struct path *path,
+			const json_t *container);
 
 void validate_deployment(const struct validation *v, const json_t *o);
 void validate_replicaset(const struct validation *v, const json_t *o);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rules between the fields of workloads, Services, ConfigMaps and Secrets, after Kubernetes' own validation.
+ * Rules between the fields of workloads, Services, ConfigMaps and Secrets, after Kubernetes' own
+ * validation.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -108,7 +109,8 @@ void validate_deployment(const struct validation *v, const json_t *o)
 	check_template(v, spec);
 	check_strategy(v, spec);
 	if (json_is_object(spec) && deadline <= json_path_int(spec, "minReadySeconds", 0))
-		ERR(v, MEMBER(&spec_path, "progressDeadlineSeconds"), "must be more than minReadySeconds");
+		ERR(v, MEMBER(&spec_path, "progressDeadlineSeconds"),
+		    "must be more than minReadySeconds");
 }
 
 static void check_service_ports(const struct validation *v, const json_t *spec, const char *type)

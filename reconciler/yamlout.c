@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The YAML writer. A string is written plain when the reader would take it back as that string, as a literal block
- * when it has lines, else in double quotes with escapes.
+ * The YAML writer. A string is written plain when the reader would take it back as that string, as
+ * a literal block when it has lines, else in double quotes with escapes.
  */
 #include "reconciler/yamlout.h"
 
@@ -16,7 +16,9 @@
 #include "reconciler/number.h"
 #include "reconciler/scalar.h"
 
-#define SIMPLE_KEY_MAX 1000 /* libyaml looks no further than 1024 characters for the ':' of a key */
+#define SIMPLE_KEY_MAX                                                                             \
+	1000 /* libyaml looks no further than 1024 characters for the ':' of a key                 \
+	      */
 
 static void write_node(struct strbuf *out, const json_t *j, size_t indent);
 
@@ -45,8 +47,8 @@ static bool printable(unsigned int c)
 	if (c < 0xa1)
 		return c >= ' ' && c <= '~';
 	return !(c == 0x2028 || c == 0x2029 || c == 0xfeff || c == 0xfffe || c == 0xffff ||
-		 (c >= 0xd800 && c <= 0xdfff) || (c >= 0x200b && c <= 0x200f) || (c >= 0x202a && c <= 0x202e) ||
-		 (c >= 0x2066 && c <= 0x2069));
+		 (c >= 0xd800 && c <= 0xdfff) || (c >= 0x200b && c <= 0x200f) ||
+		 (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069));
 }
 
 static bool all_printable(const char *s, bool lines)
@@ -76,7 +78,8 @@ static bool plain_is_safe(const char *s)
 
 	if (n == 0 || strchr("?:,[]{}#&*!|>'\"%@` =<", s[0]) || s[n - 1] == ' ' || s[n - 1] == ':')
 		return false;
-	if (s[0] == '-' && (n == 1 || strchr(" -", s[1])) && !(s[1] == '-' && s[2] > ' ' && s[2] != '-'))
+	if (s[0] == '-' && (n == 1 || strchr(" -", s[1])) &&
+	    !(s[1] == '-' && s[2] > ' ' && s[2] != '-'))
 		return false;
 	if (strstr(s, ": ") || strstr(s, " #") || str_skip_prefix(s, "..."))
 		return false;
@@ -177,7 +180,8 @@ static const char **sorted_keys(const json_t *object)
 
 static bool is_inline(const json_t *j)
 {
-	return !(json_is_object(j) && json_object_size(j)) && !(json_is_array(j) && json_array_size(j));
+	return !(json_is_object(j) && json_object_size(j)) &&
+	       !(json_is_array(j) && json_array_size(j));
 }
 
 /* "key:" with what follows it, up to its line end. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * JSON documents as YAML for people: sorted keys, lists not indented, as `kubectl -o yaml` prints. What is written here
- * reads back the same through yaml.c: quoting goes by the reader's own typing table (scalar.h).
+ * JSON documents as YAML for people: sorted keys, lists not indented, as `kubectl -o yaml` prints.
+ * What is written here reads back the same through yaml.c: quoting goes by the reader's own typing
+ * table (scalar.h).
  */
 #pragma once
 
