@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* kubectl's rounding of durations. No clock here: the caller says what time it is. */
+/*
+ * kubectl's rounding of durations, as one table of steps. There is no clock here: the caller says
+ * what time it is.
+ */
 #include "api/age.h"
 
 #include <stdio.h>
@@ -11,7 +14,8 @@
 #define DAY (24 * HOUR)
 #define YEAR (365 * DAY)
 
-/* Below LIMIT seconds an age is "<n><unit>", and "<n><unit><m><sub_unit>" where there is a sub-unit and m > 0. */
+/* Below LIMIT seconds an age is "<n><unit>", and "<n><unit><m><sub_unit>" where there is a sub-unit
+ * and m > 0. */
 static const struct {
 	int64_t limit;
 	int64_t unit;
@@ -47,10 +51,11 @@ void age_format(char ret[AGE_SIZE], int64_t seconds)
 		i++;
 	rest = steps[i].sub_unit ? seconds % steps[i].unit / steps[i].sub_unit : 0;
 	if (rest > 0)
-		(void)snprintf(ret, AGE_SIZE, "%lld%c%lld%c", (long long)(seconds / steps[i].unit), steps[i].name,
-			       (long long)rest, steps[i].sub_name);
+		(void)snprintf(ret, AGE_SIZE, "%lld%c%lld%c", (long long)(seconds / steps[i].unit),
+			       steps[i].name, (long long)rest, steps[i].sub_name);
 	else
-		(void)snprintf(ret, AGE_SIZE, "%lld%c", (long long)(seconds / steps[i].unit), steps[i].name);
+		(void)snprintf(ret, AGE_SIZE, "%lld%c", (long long)(seconds / steps[i].unit),
+			       steps[i].name);
 }
 
 void age_since(char ret[AGE_SIZE], const char *since, int64_t now_ns)

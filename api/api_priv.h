@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the handlers of this module share. Private to api/. */
+/*
+ * What the handlers of this module share: the store, the feeds, the host's operations; and the
+ * handlers themselves, so that the table of routes can name them.
+ */
 #pragma once
 
 #include <systemd/sd-event.h>
 
-#include "api/feed.h"
-#include "api/reply.h"
-#include "api/request.h"
+#include "api/feed_priv.h"
+#include "api/reply_priv.h"
+#include "api/request_priv.h"
 #include "api/server.h"
 #include "reconciler/store.h"
 

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reference-counted immutable bytes. Nothing here knows what they say. */
-#include "api/bytes.h"
+/*
+ * Reference-counted immutable bytes. One thread, so a plain counter; nothing here knows what the
+ * bytes say.
+ */
+#include "api/bytes_priv.h"
 
 #include <assert.h>
 #include <string.h>

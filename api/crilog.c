@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The CRI log reader. Text is container output and passes unchanged; only the prefix of each line is understood here.
+ * The CRI log reader. Text is container output and passes unchanged; only the prefix of each line
+ * is understood here.
  */
-#include "api/crilog.h"
+#include "api/crilog_priv.h"
 
 #include <assert.h>
 #include <fcntl.h>
@@ -14,9 +15,9 @@
 #include "base/str.h"
 #include "base/strbuf.h"
 
-#define PARTS_MAX 100           /* rotated files looked for */
-#define BLOCK 65536             /* bytes per read; also the longest line kept together */
-#define BUDGET (8 * BLOCK)      /* raw bytes per call of crilog_read */
+#define PARTS_MAX 100      /* rotated files looked for */
+#define BLOCK 65536        /* bytes per read; also the longest line kept together */
+#define BUDGET (8 * BLOCK) /* raw bytes per call of crilog_read */
 
 struct crilog {
 	char *path;
@@ -36,7 +37,8 @@ static char *part_path(const struct crilog *l, unsigned int part)
 	return part == 0 ? mem_strdup(l->path) : mem_asprintf("%s.%u", l->path, part);
 }
 
-/* Open PART without leaving the file that is being read: 0 with *ret_fd and *ret_st, or negative errno. */
+/* Open PART without leaving the file that is being read: 0 with *ret_fd and *ret_st, or negative
+ * errno. */
 static int open_part(const struct crilog *l, unsigned int part, int *ret_fd, struct stat *ret_st)
 {
 	autofree char *path = part_path(l, part);
@@ -101,8 +103,9 @@ static unsigned int oldest_part(const struct crilog *l)
 }
 
 /*
- * At the end of the open file: go on with the next newer part. 1 when there is one, 0 when this is the newest. A
- * rotation may happen between looking and opening: then the file we come from is elsewhere, and we look again.
+ * At the end of the open file: go on with the next newer part. 1 when there is one, 0 when this is
+ * the newest. A rotation may happen between looking and opening: then the file we come from is
+ * elsewhere, and we look again.
  */
 static int next_part(struct crilog *l)
 {
@@ -126,8 +129,8 @@ static int next_part(struct crilog *l)
 }
 
 /*
- * Position of the open file so that *LINES newlines (and what follows the last one) lie behind it; *LINES is lowered by
- * those found. 1 when there were enough, 0 when the whole file is to be read.
+ * Position of the open file so that *LINES newlines (and what follows the last one) lie behind it;
+ * *LINES is lowered by those found. 1 when there were enough, 0 when the whole file is to be read.
  */
 static int seek_tail(struct crilog *l, int64_t *lines)
 {
@@ -171,7 +174,8 @@ static int seek_start(struct crilog *l)
 	return 0;
 }
 
-int crilog_open(struct crilog **ret, const char *path, const struct crilog_options *o, struct err *err)
+int crilog_open(struct crilog **ret, const char *path, const struct crilog_options *o,
+		struct err *err)
 {
 	_cleanup_(crilog_freep) struct crilog *l = NEW(struct crilog);
 	int r;
@@ -219,7 +223,8 @@ static bool parse_record(struct record *ret, const char *line, size_t n)
 	if (!stream || stream == line || stream - line >= CLOCK_RFC3339_SIZE)
 		return false;
 	tag = memchr(stream + 1, ' ', (size_t)(end - stream - 1));
-	if (!tag || tag - stream != 7 || (memcmp(stream + 1, "stdout", 6) && memcmp(stream + 1, "stderr", 6)))
+	if (!tag || tag - stream != 7 ||
+	    (memcmp(stream + 1, "stdout", 6) && memcmp(stream + 1, "stderr", 6)))
 		return false;
 	if (end - tag < 2 || (tag[1] != 'F' && tag[1] != 'P') || (end - tag > 2 && tag[2] != ' '))
 		return false;

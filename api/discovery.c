@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a client asks before it asks for objects: health, version, groups, resources. All of it follows from the table
- * of kinds.
+ * What a client asks before it asks for objects: health, version, groups, resources. All of it
+ * follows from the table of kinds.
  */
 #include <string.h>
 #include <sys/utsname.h>
@@ -48,7 +48,8 @@ void discovery_version(struct api *api, const struct request *req UNUSED, struct
 }
 
 /* Everything is reached through the socket it was asked on, so no server address is named. */
-void discovery_core_versions(struct api *api UNUSED, const struct request *req UNUSED, struct reply *ret)
+void discovery_core_versions(struct api *api UNUSED, const struct request *req UNUSED,
+			     struct reply *ret)
 {
 	json_t *v = json_object();
 
@@ -94,8 +95,8 @@ void discovery_groups(struct api *api UNUSED, const struct request *req UNUSED, 
 
 	for (enum kind k = 0; k < KIND_N_; k++) {
 		if (first_of_group(k))
-			(void)json_array_append_new(groups,
-						    group_document(kind_info(k)->group, kind_info(k)->version));
+			(void)json_array_append_new(
+				groups, group_document(kind_info(k)->group, kind_info(k)->version));
 	}
 	json_set(list, "kind", json_string("APIGroupList"));
 	json_set(list, "apiVersion", json_string("v1"));
@@ -120,8 +121,8 @@ void discovery_group(struct api *api UNUSED, const struct request *req, struct r
 }
 
 /* Takes over VERBS. */
-static void add_resource(json_t *list, const char *name, const char *singular, const char *kind, bool namespaced,
-			 json_t *verbs)
+static void add_resource(json_t *list, const char *name, const char *singular, const char *kind,
+			 bool namespaced, json_t *verbs)
 {
 	json_t *r = json_object();
 
@@ -157,7 +158,8 @@ static void add_kind(json_t *list, enum kind k)
 	if (k == KIND_POD)
 		add_resource(list, "pods/log", "", "Pod", true, json_pack("[s]", "get"));
 	if (k == KIND_IMAGE)
-		add_resource(list, "localimages", "localimage", "LocalImage", false, json_pack("[s]", "list"));
+		add_resource(list, "localimages", "localimage", "LocalImage", false,
+			     json_pack("[s]", "list"));
 }
 
 void discovery_resources(struct api *api UNUSED, const struct request *req, struct reply *ret)
@@ -166,13 +168,15 @@ void discovery_resources(struct api *api UNUSED, const struct request *req, stru
 	json_t *resources = json_array();
 
 	for (enum kind k = 0; k < KIND_N_; k++) {
-		if (str_eq(kind_info(k)->group, req->group) && str_eq(kind_info(k)->version, req->version))
+		if (str_eq(kind_info(k)->group, req->group) &&
+		    str_eq(kind_info(k)->version, req->version))
 			add_kind(resources, k);
 	}
 	json_set(list, "kind", json_string("APIResourceList"));
 	json_set(list, "apiVersion", json_string("v1"));
 	json_set(list, "groupVersion",
-		 *req->group ? json_sprintf("%s/%s", req->group, req->version) : json_string(req->version));
+		 *req->group ? json_sprintf("%s/%s", req->group, req->version)
+			     : json_string(req->version));
 	json_set(list, "resources", resources);
 	if (json_array_size(resources) > 0) {
 		reply_json(ret, list);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One subscription to the store, fanned out. An event is turned into bytes at most once per form, however many
- * clients watch. Present objects are rendered only when the client takes them, so that a big list costs no queue.
+ * One subscription to the store, fanned out. An event is turned into bytes at most once per form,
+ * however many clients watch. Present objects are rendered only when the client takes them, so that
+ * a big list costs no queue.
  */
-#include "api/feed.h"
+#include "api/feed_priv.h"
 
 #include <assert.h>
 #include <inttypes.h>
@@ -100,7 +101,8 @@ static void feed_push(struct feed *f, struct bytes *b)
 	stream_wake(&f->stream);
 }
 
-static struct bytes *event_bytes_get(struct event_bytes *e, struct feed *f, enum store_event_type type)
+static struct bytes *event_bytes_get(struct event_bytes *e, struct feed *f,
+				     enum store_event_type type)
 {
 	struct bytes **slot = &e->made[type][f->form];
 
@@ -122,11 +124,12 @@ static void event_bytes_deinit(struct event_bytes *e)
 }
 
 /*
- * What a feed with a selector tells of a change: an object that begins to match is added, one that ceases to match is
- * deleted. REPLAYED: the client may have seen the object in a list that we know nothing of, so a deletion is told even
- * if it was not. False when there is nothing to tell.
+ * What a feed with a selector tells of a change: an object that begins to match is added, one that
+ * ceases to match is deleted. REPLAYED: the client may have seen the object in a list that we know
+ * nothing of, so a deletion is told even if it was not. False when there is nothing to tell.
  */
-static bool translate(struct feed *f, const json_t *object, bool replayed, enum store_event_type *type)
+static bool translate(struct feed *f, const json_t *object, bool replayed,
+		      enum store_event_type *type)
 {
 	const char *uid = object_uid(object);
 	bool known;
@@ -146,7 +149,8 @@ static bool translate(struct feed *f, const json_t *object, bool replayed, enum 
 	return true;
 }
 
-/* The store keeps the last state of a deleted object; its watchers need the version of the deletion. */
+/* The store keeps the last state of a deleted object; its watchers need the version of the
+ * deletion. */
 static json_t *event_object(const struct store_event *event)
 {
 	json_t *copy;
@@ -161,7 +165,8 @@ static json_t *event_object(const struct store_event *event)
 	return copy;
 }
 
-static void feed_event(struct feed *f, const struct store_event *event, struct event_bytes *bytes, bool replayed)
+static void feed_event(struct feed *f, const struct store_event *event, struct event_bytes *bytes,
+		       bool replayed)
 {
 	enum store_event_type type = event->type;
 
@@ -176,7 +181,7 @@ static void feed_event(struct feed *f, const struct store_event *event, struct e
 static void on_store_event(const struct store_event *event, void *data)
 {
 	struct feeds *hub = data;
-	struct event_bytes bytes = { .kind = event->kind };
+	struct event_bytes bytes = {.kind = event->kind};
 	autojson *object = NULL;
 
 	if (!hub->first)
@@ -190,7 +195,7 @@ static void on_store_event(const struct store_event *event, void *data)
 
 static void on_replay(const struct store_event *event, void *data)
 {
-	struct event_bytes bytes = { .kind = event->kind };
+	struct event_bytes bytes = {.kind = event->kind};
 	autojson *object = event_object(event);
 
 	bytes.object = object;
@@ -221,8 +226,8 @@ static void arm_bookmarks(struct feeds *hub)
 		if (!f->bookmarks)
 			continue;
 		if (!sd_event_source_get_enabled(hub->bookmark_timer, NULL))
-			(void)loop_timer(&hub->bookmark_timer, hub->loop, FEED_BOOKMARK_MS, on_bookmark_timer,
-					 hub);
+			(void)loop_timer(&hub->bookmark_timer, hub->loop, FEED_BOOKMARK_MS,
+					 on_bookmark_timer, hub);
 		return;
 	}
 	loop_timer_stop(hub->bookmark_timer);
@@ -246,8 +251,8 @@ static struct bytes *next_initial(struct feed *f)
 		bool with_columns = f->form != RENDER_JSON && !f->columns_sent;
 
 		f->columns_sent = true;
-		return render_event(f->kind, f->form, "ADDED", json_array_get(f->initial, f->initial_next++),
-				    with_columns);
+		return render_event(f->kind, f->form, "ADDED",
+				    json_array_get(f->initial, f->initial_next++), with_columns);
 	}
 	f->initial = (json_decref(f->initial), NULL);
 	if (!f->mark_initial)
@@ -322,7 +327,7 @@ static void feed_free(struct stream *s)
 	free(f);
 }
 
-static const struct stream_ops feed_ops = { feed_read, feed_free };
+static const struct stream_ops feed_ops = {feed_read, feed_free};
 
 static void link_feed(struct feeds *hub, struct feed *f)
 {

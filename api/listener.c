@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Making the socket. Its permissions are right from the first moment: it is bound under a closed umask. */
-#include "api/listener.h"
+/*
+ * Making the socket and taking it away. Its permissions are right from the first moment: it is
+ * bound under a closed umask, so that nobody slips in before its mode is set.
+ */
+#include "api/listener_priv.h"
 
 #include <string.h>
 #include <sys/socket.h>
@@ -28,11 +31,14 @@ static int remove_stale(const struct sockaddr_un *address, struct err *err)
 	if (fd < 0)
 		return err_errno(err, fd, "make a socket");
 	if (lstat(address->sun_path, &st) < 0)
-		return errno == ENOENT ? 0 : err_errno(err, errno, "look at '%s'", address->sun_path);
+		return errno == ENOENT ? 0
+				       : err_errno(err, errno, "look at '%s'", address->sun_path);
 	if (!S_ISSOCK(st.st_mode))
-		return err_set(err, ERR_FATAL, EEXIST, NULL, "'%s' exists and is not a socket", address->sun_path);
+		return err_set(err, ERR_FATAL, EEXIST, NULL, "'%s' exists and is not a socket",
+			       address->sun_path);
 	if (connect(fd, (const struct sockaddr *)address, sizeof(*address)) == 0 || errno == EAGAIN)
-		return err_set(err, ERR_FATAL, EADDRINUSE, NULL, "another process answers on '%s'", address->sun_path);
+		return err_set(err, ERR_FATAL, EADDRINUSE, NULL, "another process answers on '%s'",
+			       address->sun_path);
 	if (unlink(address->sun_path) < 0 && errno != ENOENT)
 		return err_errno(err, errno, "remove the old socket '%s'", address->sun_path);
 	return 0;
@@ -49,14 +55,15 @@ static int bind_closed(int fd, const struct sockaddr_un *address)
 
 int listener_open(const char *path, mode_t mode, gid_t group, struct err *err)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	autoclose int fd = make_socket();
 	int r;
 
 	if (fd < 0)
 		return err_errno(err, fd, "make a socket");
 	if (strlen(path) >= sizeof(address.sun_path))
-		return err_set(err, ERR_INVALID, ENAMETOOLONG, NULL, "socket path '%s' is longer than %zu bytes", path,
+		return err_set(err, ERR_INVALID, ENAMETOOLONG, NULL,
+			       "socket path '%s' is longer than %zu bytes", path,
 			       sizeof(address.sun_path) - 1);
 	memcpy(address.sun_path, path, strlen(path));
 	r = remove_stale(&address, err);
@@ -72,4 +79,9 @@ int listener_open(const char *path, mode_t mode, gid_t group, struct err *err)
 	if (listen(fd, BACKLOG) < 0)
 		return err_errno(err, errno, "listen on '%s'", path);
 	return TAKE_FD(fd);
+}
+
+void listener_remove(const char *path)
+{
+	(void)unlink(path);
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Credentials are those at connect(2) time: a set-uid program cannot lend its socket more power later. */
-#include "api/peer.h"
+/*
+ * Credentials are those of connect(2) time, kept by the kernel: a set-uid program cannot lend its
+ * socket more power later, and a process that lost a group since then still counts as it was.
+ */
+#include "api/peer_priv.h"
 
 #include <sys/socket.h>
 #include <unistd.h>

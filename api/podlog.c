@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * pods/NAME/log: which container, which attempt, from where, and following it by inotify until that attempt ended.
+ * pods/NAME/log: which container, which attempt, from where, and following it by inotify until that
+ * attempt ended.
  */
 #include <assert.h>
 #include <libgen.h>
@@ -8,7 +9,7 @@
 #include <sys/inotify.h>
 
 #include "api/api_priv.h"
-#include "api/crilog.h"
+#include "api/crilog_priv.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -33,7 +34,8 @@ struct podlog {
 /* The status of CONTAINER of POD, of whichever sort it is; NULL when there is none yet. */
 static const json_t *container_status(const json_t *pod, const char *container)
 {
-	static const char *const lists[] = { "status.containerStatuses", "status.initContainerStatuses" };
+	static const char *const lists[] = {"status.containerStatuses",
+					    "status.initContainerStatuses"};
 
 	for (size_t l = 0; l < ARRAY_SIZE(lists); l++) {
 		size_t i;
@@ -47,7 +49,8 @@ static const json_t *container_status(const json_t *pod, const char *container)
 	return NULL;
 }
 
-/* No more will be written to the attempt that is read: it exited, was replaced, or its pod is gone. */
+/* No more will be written to the attempt that is read: it exited, was replaced, or its pod is gone.
+ */
 static bool attempt_ended(const struct podlog *p)
 {
 	const json_t *pod = store_get_uid(p->store, p->uid);
@@ -57,14 +60,16 @@ static bool attempt_ended(const struct podlog *p)
 		return true;
 	if (!status)
 		return false;
-	return json_path(status, "state.terminated") || json_path_int(status, "restartCount", 0) != p->restarts ||
+	return json_path(status, "state.terminated") ||
+	       json_path_int(status, "restartCount", 0) != p->restarts ||
 	       (json_path(status, "state.waiting") && json_path(status, "lastState.terminated"));
 }
 
 static ssize_t podlog_read(struct stream *s, char *buf, size_t max)
 {
 	struct podlog *p = (struct podlog *)s;
-	bool ended = !p->follow || attempt_ended(p); /* before reading, so that its last lines are not missed */
+	bool ended = !p->follow ||
+		     attempt_ended(p); /* before reading, so that its last lines are not missed */
 	ssize_t n = crilog_read(p->log, buf, max);
 
 	switch (n) {
@@ -92,9 +97,10 @@ static void podlog_free(struct stream *s)
 	free(p);
 }
 
-static const struct stream_ops podlog_ops = { podlog_read, podlog_free };
+static const struct stream_ops podlog_ops = {podlog_read, podlog_free};
 
-static int on_inotify(sd_event_source *source UNUSED, const struct inotify_event *event UNUSED, void *data)
+static int on_inotify(sd_event_source *source UNUSED, const struct inotify_event *event UNUSED,
+		      void *data)
 {
 	struct podlog *p = data;
 
@@ -127,7 +133,7 @@ static int start_following(struct api *api, struct podlog *p, const char *path)
 
 static bool has_container(const json_t *pod, const char *name, struct strbuf *names)
 {
-	static const char *const lists[] = { "spec.containers", "spec.initContainers" };
+	static const char *const lists[] = {"spec.containers", "spec.initContainers"};
 	bool found = false;
 
 	for (size_t l = 0; l < ARRAY_SIZE(lists); l++) {
@@ -157,12 +163,13 @@ static const char *choose_container(const json_t *pod, const struct request *req
 			return json_path_str(json_array_get(containers, 0), "name", "");
 		(void)has_container(pod, "", &names);
 		reply_error(ret, 400, "BadRequest",
-			    "a container name must be specified for pod %s, choose one of: [%s]", req->name,
-			    strbuf_str(&names));
+			    "a container name must be specified for pod %s, choose one of: [%s]",
+			    req->name, strbuf_str(&names));
 		return NULL;
 	}
 	if (!has_container(pod, name, &names)) {
-		reply_error(ret, 400, "BadRequest", "container %s is not valid for pod %s", name, req->name);
+		reply_error(ret, 400, "BadRequest", "container %s is not valid for pod %s", name,
+			    req->name);
 		return NULL;
 	}
 	return name;
@@ -174,7 +181,8 @@ static int parse_options(struct crilog_options *o, const struct request *req, st
 	int64_t seconds;
 	int r;
 
-	*o = (struct crilog_options){ .tail_lines = -1, .timestamps = request_get_bool(req, "timestamps") };
+	*o = (struct crilog_options){.tail_lines = -1,
+				     .timestamps = request_get_bool(req, "timestamps")};
 	if (request_get_int(&o->tail_lines, req, "tailLines", 0, LOG_MAX_LINES, err) < 0 ||
 	    request_get_int(&o->limit_bytes, req, "limitBytes", 1, INT64_MAX, err) < 0)
 		return -EINVAL;
@@ -189,20 +197,24 @@ static int parse_options(struct crilog_options *o, const struct request *req, st
 }
 
 /* Why there is no log: in Kubernetes' words. */
-static void reply_no_log(struct reply *ret, const struct request *req, const json_t *pod, const char *container)
+static void reply_no_log(struct reply *ret, const struct request *req, const json_t *pod,
+			 const char *container)
 {
 	const json_t *status = container_status(pod, container);
 	const char *waiting = status ? json_path_str(status, "state.waiting.reason", "") : "";
 
 	if (request_get_bool(req, "previous"))
-		reply_error(ret, 400, "BadRequest", "previous terminated container \"%s\" in pod \"%s\" not found",
+		reply_error(ret, 400, "BadRequest",
+			    "previous terminated container \"%s\" in pod \"%s\" not found",
 			    container, req->name);
 	else
-		reply_error(ret, 400, "BadRequest", "container \"%s\" in pod \"%s\" is waiting to start: %s", container,
+		reply_error(ret, 400, "BadRequest",
+			    "container \"%s\" in pod \"%s\" is waiting to start: %s", container,
 			    req->name, *waiting ? waiting : "ContainerCreating");
 }
 
-static struct podlog *podlog_new(struct api *api, const json_t *pod, const char *container, struct crilog *log)
+static struct podlog *podlog_new(struct api *api, const json_t *pod, const char *container,
+				 struct crilog *log)
 {
 	const json_t *status = container_status(pod, container);
 	struct podlog *p = NEW(struct podlog);
@@ -239,13 +251,15 @@ void podlog_get(struct api *api, const struct request *req, struct reply *ret)
 		return;
 	}
 	if (api->host.log_path)
-		path = api->host.log_path(api->host_data, req->ns, req->name, object_uid(pod), container, previous);
+		path = api->host.log_path(api->host_data, req->ns, req->name, object_uid(pod),
+					  container, previous);
 	if (!path || crilog_open(&log, path, &options, &err) < 0) {
 		reply_no_log(ret, req, pod, container);
 		return;
 	}
 	p = podlog_new(api, pod, container, log);
 	if (request_get_bool(req, "follow") && !previous && start_following(api, p, path) < 0)
-		log_warn("cannot watch a log directory, the log is not followed", LOG_KV("path", path));
+		log_warn("cannot watch a log directory, the log is not followed",
+			 LOG_KV("path", path));
 	reply_stream(ret, REPLY_TEXT, &p->stream);
 }

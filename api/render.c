@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Serialisation. The only place of this module that turns documents into bytes. */
-#include "api/render.h"
+/*
+ * Serialisation: the only place of this module that turns documents into bytes. What the documents
+ * mean is decided elsewhere.
+ */
+#include "api/render_priv.h"
 
 #include <assert.h>
 #include <inttypes.h>
 
-#include "api/reply.h"
+#include "api/reply_priv.h"
 #include "base/clock.h"
 #include "base/json.h"
 
@@ -61,21 +64,24 @@ static struct bytes *event_line(const char *type, json_t *object)
 	return bytes_new(line.data, line.len);
 }
 
-struct bytes *render_event(enum kind kind, enum render_form form, const char *type, const json_t *object,
-			   bool with_columns)
+struct bytes *render_event(enum kind kind, enum render_form form, const char *type,
+			   const json_t *object, bool with_columns)
 {
 	const struct table *t = table_of(kind);
 	json_t *table;
 
 	if (form == RENDER_JSON)
 		return event_line(type, json_incref((json_t *)object));
-	table = table_new(with_columns ? t : NULL, json_path_str(object, "metadata.resourceVersion", ""));
-	(void)json_array_append_new(json_object_get(table, "rows"),
-				    table_row(t, object, render_include(form), clock_realtime_ns()));
+	table = table_new(with_columns ? t : NULL,
+			  json_path_str(object, "metadata.resourceVersion", ""));
+	(void)json_array_append_new(
+		json_object_get(table, "rows"),
+		table_row(t, object, render_include(form), clock_realtime_ns()));
 	return event_line(type, table);
 }
 
-struct bytes *render_bookmark(enum kind kind, enum render_form form, uint64_t resource_version, bool end_of_initial)
+struct bytes *render_bookmark(enum kind kind, enum render_form form, uint64_t resource_version,
+			      bool end_of_initial)
 {
 	const struct kind_info *info = kind_info(kind);
 	json_t *object = form == RENDER_JSON ? json_object() : table_new(NULL, "");
@@ -89,7 +95,8 @@ struct bytes *render_bookmark(enum kind kind, enum render_form form, uint64_t re
 	}
 	json_path_set_new(object, "metadata.resourceVersion", json_string(text));
 	if (end_of_initial)
-		json_path_set_new(object, "metadata.annotations.k8s\\.io/initial-events-end", json_string("true"));
+		json_path_set_new(object, "metadata.annotations.k8s\\.io/initial-events-end",
+				  json_string("true"));
 	return event_line("BOOKMARK", object);
 }
 

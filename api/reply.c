@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Composing answers. Nothing here knows sockets. */
-#include "api/reply.h"
+/*
+ * Composing answers: complete bodies, streams, and errors in Kubernetes' form. Nothing here knows
+ * sockets or routes.
+ */
+#include "api/reply_priv.h"
 
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "api/render.h"
+#include "api/render_priv.h"
 #include "base/json.h"
 
 #define MESSAGE_SIZE 2048
@@ -70,7 +73,8 @@ void reply_error(struct reply *r, unsigned int code, const char *reason, const c
 
 void reply_not_found(struct reply *r, const char *group, const char *plural, const char *name)
 {
-	autofree char *message = mem_asprintf("%s%s%s \"%s\" not found", plural, *group ? "." : "", group, name);
+	autofree char *message =
+		mem_asprintf("%s%s%s \"%s\" not found", plural, *group ? "." : "", group, name);
 	json_t *status = reply_status(404, "NotFound", message);
 	json_t *details = json_object();
 

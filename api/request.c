@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading parameters and the Accept header of a request. */
-#include "api/request.h"
+/*
+ * Reading query parameters and the Accept header of a request. Sizes and encodings were dealt with
+ * by the HTTP library.
+ */
+#include "api/request_priv.h"
 
 #include <string.h>
 #include <strings.h>
@@ -21,10 +24,12 @@ bool request_get_bool(const struct request *r, const char *name)
 {
 	const char *value = request_get(r, name);
 
-	return value && (str_eq(value, "1") || strcasecmp(value, "t") == 0 || strcasecmp(value, "true") == 0);
+	return value && (str_eq(value, "1") || strcasecmp(value, "t") == 0 ||
+			 strcasecmp(value, "true") == 0);
 }
 
-int request_get_int(int64_t *ret, const struct request *r, const char *name, int64_t min, int64_t max, struct err *err)
+int request_get_int(int64_t *ret, const struct request *r, const char *name, int64_t min,
+		    int64_t max, struct err *err)
 {
 	const char *value = request_get(r, name);
 
@@ -69,7 +74,8 @@ bool request_wants_table(const struct request *r)
 		size_t n = strcspn(p, ",");
 		bool json = range_has(p, n, "application/json");
 
-		if (json && range_has(p, n, "as=Table") && range_has(p, n, "g=meta.k8s.io") && range_has(p, n, "v=v1"))
+		if (json && range_has(p, n, "as=Table") && range_has(p, n, "g=meta.k8s.io") &&
+		    range_has(p, n, "v=v1"))
 			return true;
 		if (json && !memmem(p, n, "as=", 3))
 			return false;

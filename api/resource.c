@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Get, list and the start of a watch for every kind of kind.h, as JSON or as Table, and the list of local images. The
- * store answers from memory, so a request costs its serialisation.
+ * Get, list and the start of a watch for every kind of kind.h, as JSON or as Table, and the list of
+ * local images. The store answers from memory, so a request costs its serialisation.
  */
 #include <inttypes.h>
 
 #include "api/api_priv.h"
-#include "api/render.h"
-#include "api/selector.h"
-#include "api/table.h"
+#include "api/render_priv.h"
+#include "api/selector_priv.h"
+#include "api/table_priv.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/str.h"
@@ -16,7 +16,8 @@
 
 #define WATCH_TIMEOUT_MAX_S 86400
 
-/* The kind that the path names, if objects of it may stand at such a path; otherwise RET says 404. */
+/* The kind that the path names, if objects of it may stand at such a path; otherwise RET says 404.
+ */
 static bool find_kind(enum kind *kind, const struct request *req, bool single, struct reply *ret)
 {
 	if (kind_from_path(kind, req->group, req->version, req->plural) != 1)
@@ -42,7 +43,8 @@ static bool parse_include(enum table_include *include, const struct request *req
 	else if (str_eq(value, "None"))
 		*include = TABLE_NONE;
 	else
-		reply_error(ret, 400, "BadRequest", "invalid value '%s' of parameter includeObject", value);
+		reply_error(ret, 400, "BadRequest", "invalid value '%s' of parameter includeObject",
+			    value);
 	return ret->status == 0;
 }
 
@@ -65,13 +67,14 @@ void resource_get(struct api *api, const struct request *req, struct reply *ret)
 		return;
 	}
 	table = table_new(table_of(kind), json_path_str(object, "metadata.resourceVersion", ""));
-	(void)json_array_append_new(json_object_get(table, "rows"),
-				    table_row(table_of(kind), object, include, clock_realtime_ns()));
+	(void)json_array_append_new(
+		json_object_get(table, "rows"),
+		table_row(table_of(kind), object, include, clock_realtime_ns()));
 	reply_json(ret, table);
 }
 
-static void list_as_table(struct reply *ret, enum kind kind, const json_t *objects, enum table_include include,
-			  const char *version)
+static void list_as_table(struct reply *ret, enum kind kind, const json_t *objects,
+			  enum table_include include, const char *version)
 {
 	json_t *table = table_new(table_of(kind), version);
 	json_t *rows = json_object_get(table, "rows");
@@ -80,7 +83,8 @@ static void list_as_table(struct reply *ret, enum kind kind, const json_t *objec
 	json_t *object;
 
 	json_array_foreach((json_t *)objects, i, object)
-		(void)json_array_append_new(rows, table_row(table_of(kind), object, include, now_ns));
+		(void)json_array_append_new(rows,
+					    table_row(table_of(kind), object, include, now_ns));
 	reply_json(ret, table);
 }
 
@@ -96,7 +100,8 @@ static void list_as_json(struct reply *ret, enum kind kind, json_t *objects, con
 	reply_json(ret, list);
 }
 
-static json_t *select_objects(struct api *api, enum kind kind, const char *ns, const struct selector *selector)
+static json_t *select_objects(struct api *api, enum kind kind, const char *ns,
+			      const struct selector *selector)
 {
 	autojson *all = store_list(api->store, kind, ns);
 	json_t *selected;
@@ -113,7 +118,8 @@ static json_t *select_objects(struct api *api, enum kind kind, const char *ns, c
 	return selected;
 }
 
-/* The resourceVersion to watch from: 1 with *ret, 0 when the client wants the present state first. */
+/* The resourceVersion to watch from: 1 with *ret, 0 when the client wants the present state first.
+ */
 static int watch_since(uint64_t *ret, const struct request *req, struct err *err)
 {
 	const char *text = request_get(req, "resourceVersion");
@@ -125,13 +131,15 @@ static int watch_since(uint64_t *ret, const struct request *req, struct err *err
 	return 1;
 }
 
-static void watch(struct api *api, const struct request *req, struct reply *ret, struct feed_options *options)
+static void watch(struct api *api, const struct request *req, struct reply *ret,
+		  struct feed_options *options)
 {
 	struct err err = {};
 	int64_t timeout_s = 0;
 	int from = watch_since(&options->since, req, &err);
 
-	if (from < 0 || request_get_int(&timeout_s, req, "timeoutSeconds", 0, WATCH_TIMEOUT_MAX_S, &err) < 0) {
+	if (from < 0 ||
+	    request_get_int(&timeout_s, req, "timeoutSeconds", 0, WATCH_TIMEOUT_MAX_S, &err) < 0) {
 		selector_free(options->selector);
 		reply_error(ret, 400, "BadRequest", "%s", err.message);
 		return;
@@ -154,8 +162,8 @@ void resource_list(struct api *api, const struct request *req, struct reply *ret
 
 	if (!find_kind(&kind, req, false, ret) || !parse_include(&include, req, ret))
 		return;
-	if (selector_parse(&selector, kind, request_get(req, "labelSelector"), request_get(req, "fieldSelector"),
-			   &err) < 0) {
+	if (selector_parse(&selector, kind, request_get(req, "labelSelector"),
+			   request_get(req, "fieldSelector"), &err) < 0) {
 		reply_error(ret, 400, "BadRequest", "%s", err.message);
 		return;
 	}
@@ -191,8 +199,9 @@ void resource_local_images(struct api *api, const struct request *req, struct re
 	if (request_wants_table(req)) {
 		list = table_new(table_of_local_images(), "");
 		json_array_foreach(images, i, image)
-			(void)json_array_append_new(json_object_get(list, "rows"),
-						    table_row(table_of_local_images(), image, TABLE_NONE, now_ns));
+			(void)json_array_append_new(
+				json_object_get(list, "rows"),
+				table_row(table_of_local_images(), image, TABLE_NONE, now_ns));
 	} else {
 		list = json_object();
 		json_set(list, "kind", json_string("LocalImageList"));

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Routes and the decision who may use them. Handlers live with what they serve. */
-#include "api/route.h"
+/*
+ * Routes and the decision who may use them, in one table. Handlers live with what they serve;
+ * nothing is answered that does not go through route_dispatch.
+ */
+#include "api/route_priv.h"
 
 #include <assert.h>
 #include <string.h>
@@ -41,7 +44,8 @@ const struct route *route_table(size_t *ret_n)
 	return routes;
 }
 
-/* Where the segment that pattern word WORD of N bytes stands for is kept; NULL when WORD is literal. */
+/* Where the segment that pattern word WORD of N bytes stands for is kept; NULL when WORD is
+ * literal. */
 static char *variable(struct request *r, const char *word, size_t n, size_t *ret_size)
 {
 	const struct {
@@ -49,9 +53,11 @@ static char *variable(struct request *r, const char *word, size_t n, size_t *ret
 		char *buffer;
 		size_t size;
 	} variables[] = {
-		{ "{group}", r->group, sizeof(r->group) },    { "{version}", r->version, sizeof(r->version) },
-		{ "{plural}", r->plural, sizeof(r->plural) }, { "{ns}", r->ns, sizeof(r->ns) },
-		{ "{name}", r->name, sizeof(r->name) },
+		{"{group}", r->group, sizeof(r->group)},
+		{"{version}", r->version, sizeof(r->version)},
+		{"{plural}", r->plural, sizeof(r->plural)},
+		{"{ns}", r->ns, sizeof(r->ns)},
+		{"{name}", r->name, sizeof(r->name)},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(variables); i++) {
@@ -63,7 +69,8 @@ static char *variable(struct request *r, const char *word, size_t n, size_t *ret
 	return NULL;
 }
 
-static bool segment_fits(struct request *r, const char *word, size_t word_n, const char *segment, size_t n)
+static bool segment_fits(struct request *r, const char *word, size_t word_n, const char *segment,
+			 size_t n)
 {
 	size_t size;
 	char *buffer = variable(r, word, word_n, &size);

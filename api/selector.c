@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Selectors as kubectl's -l and --field-selector write them. A label selector becomes a LabelSelector document, so
- * that there is one matcher for both; a field selector is a short list of comparisons.
+ * Selectors as kubectl's -l and --field-selector write them. A label selector becomes a
+ * LabelSelector document, so that there is one matcher for both; a field selector is a short list
+ * of comparisons.
  */
-#include "api/selector.h"
+#include "api/selector_priv.h"
 
 #include <assert.h>
 #include <string.h>
@@ -62,7 +63,8 @@ static const char *skip_spaces(const char *p)
 	return p;
 }
 
-/* The characters a label key or value is made of; what else is legal where is the schema's business. */
+/* The characters a label key or value is made of; what else is legal where is the schema's
+ * business. */
 static size_t word_length(const char *p)
 {
 	return strspn(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_./");
@@ -208,7 +210,8 @@ static int parse_field_term(struct selector *s, enum kind kind, const char *term
 	if (term[n] == '!' && term[n + 1] == '=')
 		f.negate = true;
 	else if (term[n] != '=')
-		return err_invalid(err, "'%s' is not of the form field=value or field!=value", term);
+		return err_invalid(err, "'%s' is not of the form field=value or field!=value",
+				   term);
 	f.path = field_find(kind, term, n);
 	if (!f.path)
 		return err_invalid(err, "field label not supported: %.*s", (int)n, term);
@@ -234,13 +237,15 @@ static int parse_fields(struct selector *s, enum kind kind, const char *text, st
 	return 0;
 }
 
-int selector_parse(struct selector **ret, enum kind kind, const char *labels, const char *fields, struct err *err)
+int selector_parse(struct selector **ret, enum kind kind, const char *labels, const char *fields,
+		   struct err *err)
 {
 	_cleanup_(selector_freep) struct selector *s = NEW(struct selector);
 	int r;
 
 	assert(kind <= KIND_N_);
-	if ((labels && strlen(labels) > SELECTOR_MAX_BYTES) || (fields && strlen(fields) > SELECTOR_MAX_BYTES))
+	if ((labels && strlen(labels) > SELECTOR_MAX_BYTES) ||
+	    (fields && strlen(fields) > SELECTOR_MAX_BYTES))
 		return err_invalid(err, "selector is longer than %d bytes", SELECTOR_MAX_BYTES);
 	if (labels && *labels) {
 		r = parse_labels(&s->labels, labels, err);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * libmicrohttpd on the daemon's loop: its epoll fd is one source, a deferred source runs it when a stream has something
- * new. Connections are bounded in number, in header bytes and in the time they may take to bring a request. A client
- * that dies while its stream is idle is noticed by the hang-up of its socket, which libmicrohttpd does not look at then.
+ * libmicrohttpd on the daemon's loop: its epoll fd is one source, a deferred source runs it when a
+ * stream has something new. Connections are bounded in number, in header bytes and in the time they
+ * may take to bring a request. A client that dies while its stream is idle is noticed by the
+ * hang-up of its socket, which libmicrohttpd does not look at then.
  */
 #include "api/server.h"
 
@@ -14,21 +15,21 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "api/api_priv.h"
-#include "api/listener.h"
-#include "api/peer.h"
-#include "api/route.h"
+#include "api/listener_priv.h"
+#include "api/peer_priv.h"
+#include "api/route_priv.h"
 #include "base/log.h"
 #include "base/loop.h"
 #include "base/str.h"
 
-#define HEADER_BYTES (32u << 10)  /* request line and headers; libmicrohttpd's whole memory of a connection */
+#define HEADER_BYTES                                                                               \
+	(32u << 10) /* request line and headers; libmicrohttpd's whole memory of a connection */
 #define HEADERS_MAX 100
-#define FIRST_REQUEST_MS 10000    /* from connect to a complete request */
-#define NEXT_REQUEST_MS 30000     /* from an answer to the next complete request */
-#define SEND_TIMEOUT_S 30u        /* a client that takes nothing of a body */
+#define FIRST_REQUEST_MS 10000 /* from connect to a complete request */
+#define NEXT_REQUEST_MS 30000  /* from an answer to the next complete request */
+#define SEND_TIMEOUT_S 30u     /* a client that takes nothing of a body */
 #define STREAM_BLOCK 16384
 
 struct connection {
@@ -94,7 +95,8 @@ static int on_kick(sd_event_source *source UNUSED, void *data)
 	return 0;
 }
 
-static void on_mhd_message(void *data UNUSED, const char *fmt, va_list ap) __attribute__((format(printf, 2, 0)));
+static void on_mhd_message(void *data UNUSED, const char *fmt, va_list ap)
+	__attribute__((format(printf, 2, 0)));
 static void on_mhd_message(void *data UNUSED, const char *fmt, va_list ap)
 {
 	char text[512];
@@ -117,7 +119,8 @@ static void connection_wake(void *data)
 	server_kick(c->server);
 }
 
-static int on_hangup(sd_event_source *source UNUSED, int fd UNUSED, uint32_t revents UNUSED, void *data)
+static int on_hangup(sd_event_source *source UNUSED, int fd UNUSED, uint32_t revents UNUSED,
+		     void *data)
 {
 	struct connection *c = data;
 
@@ -161,7 +164,8 @@ static struct MHD_Response *stream_response(struct connection *c, struct reply *
 	c->stream->wake_data = c;
 	if (sd_event_add_io(c->server->api.loop, &c->hangup, c->fd, EPOLLHUP, on_hangup, c) >= 0)
 		(void)sd_event_source_set_enabled(c->hangup, SD_EVENT_ONESHOT);
-	return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, stream_read, c, stream_done);
+	return MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, stream_read, c,
+						 stream_done);
 }
 
 /* Requests */
@@ -177,7 +181,8 @@ static enum MHD_Result send_reply(struct connection *c, struct reply *reply)
 	} else {
 		size_t len = reply->body.len;
 
-		response = MHD_create_response_from_buffer(len, strbuf_take(&reply->body), MHD_RESPMEM_MUST_FREE);
+		response = MHD_create_response_from_buffer(len, strbuf_take(&reply->body),
+							   MHD_RESPMEM_MUST_FREE);
 	}
 	if (!response)
 		return MHD_NO;
@@ -190,20 +195,22 @@ static enum MHD_Result send_reply(struct connection *c, struct reply *reply)
 	return r;
 }
 
-static enum MHD_Result add_param(void *data, enum MHD_ValueKind kind UNUSED, const char *name, const char *value)
+static enum MHD_Result add_param(void *data, enum MHD_ValueKind kind UNUSED, const char *name,
+				 const char *value)
 {
 	struct request *r = data;
 
 	if (r->n_params == REQUEST_PARAMS_MAX)
 		return MHD_NO;
-	r->params[r->n_params++] = (struct request_param){ name, value ?: "" };
+	r->params[r->n_params++] = (struct request_param){name, value ?: ""};
 	return MHD_YES;
 }
 
 /* No route takes a body, so one is refused before it is read and the connection ends with it. */
 static bool has_body(struct MHD_Connection *mhd)
 {
-	const char *length = MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	const char *length =
+		MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
 
 	if (MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_TRANSFER_ENCODING))
 		return true;
@@ -222,17 +229,20 @@ static bool refuse_early(struct connection *c, const char *method, struct reply 
 }
 
 /*
- * Called by libmicrohttpd first with the headers alone and then for the body. Everything but a plain GET or HEAD is
- * answered at the first call, which also makes libmicrohttpd close the connection instead of reading on.
+ * Called by libmicrohttpd first with the headers alone and then for the body. Everything but a
+ * plain GET or HEAD is answered at the first call, which also makes libmicrohttpd close the
+ * connection instead of reading on.
  */
-static enum MHD_Result on_request(void *data UNUSED, struct MHD_Connection *mhd, const char *url, const char *method,
-				  const char *version UNUSED, const char *upload UNUSED, size_t *upload_size,
+static enum MHD_Result on_request(void *data UNUSED, struct MHD_Connection *mhd, const char *url,
+				  const char *method, const char *version UNUSED,
+				  const char *upload UNUSED, size_t *upload_size,
 				  void **request_data)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	struct connection *c = info->socket_context;
 	bool first = !*request_data;
-	struct request request = { .method = method, .path = url };
+	struct request request = {.method = method, .path = url};
 	autoreply reply = {};
 
 	*request_data = c;
@@ -265,12 +275,14 @@ static void on_completed(void *data UNUSED, struct MHD_Connection *mhd UNUSED, v
 	if (!c)
 		return;
 	stream_done(c);
-	(void)loop_timer(&c->request_timer, c->server->api.loop, NEXT_REQUEST_MS, on_request_timeout, c);
+	(void)loop_timer(&c->request_timer, c->server->api.loop, NEXT_REQUEST_MS,
+			 on_request_timeout, c);
 }
 
 static void connection_new(struct api_server *s, struct MHD_Connection *mhd, void **socket_context)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD);
 	struct connection *c = NEW(struct connection);
 
 	c->server = s;
@@ -319,13 +331,14 @@ static int start_http(struct api_server *s, int fd, struct err *err)
 	const union MHD_DaemonInfo *info;
 	int r;
 
-	s->mhd = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
-				  on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_mhd_message, s,
-				  MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
-				  (unsigned int)API_MAX_CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-				  (size_t)HEADER_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, SEND_TIMEOUT_S,
-				  MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
-				  MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_END);
+	s->mhd = MHD_start_daemon(
+		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL,
+		on_request, s, MHD_OPTION_EXTERNAL_LOGGER, on_mhd_message, s,
+		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_CONNECTION_LIMIT,
+		(unsigned int)API_MAX_CONNECTIONS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		(size_t)HEADER_BYTES, MHD_OPTION_CONNECTION_TIMEOUT, SEND_TIMEOUT_S,
+		MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_NOTIFY_CONNECTION, on_connection, s,
+		MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_END);
 	if (!s->mhd) {
 		(void)mem_close(fd);
 		return err_set(err, ERR_FATAL, EIO, NULL, "start the HTTP library");
@@ -337,19 +350,19 @@ static int start_http(struct api_server *s, int fd, struct err *err)
 	return r < 0 ? err_errno(err, r, "add the HTTP server to the event loop") : 0;
 }
 
-int api_server_new(struct api_server **ret, sd_event *loop, const struct api_config *config, struct store *store,
-		   const struct api_host *host, void *data, struct err *err)
+int api_server_new(struct api_server **ret, sd_event *loop, const struct api_config *config,
+		   struct store *store, const struct api_host *host, void *data, struct err *err)
 {
 	_cleanup_(api_server_freep) struct api_server *s = NEW(struct api_server);
 	int fd;
 	int r;
 
-	s->api = (struct api){ .loop = sd_event_ref(loop),
-			       .store = store,
-			       .feeds = feeds_new(loop, store),
-			       .host = *host,
-			       .host_data = data,
-			       .version = config->version };
+	s->api = (struct api){.loop = sd_event_ref(loop),
+			      .store = store,
+			      .feeds = feeds_new(loop, store),
+			      .host = *host,
+			      .host_data = data,
+			      .version = config->version};
 	s->group = config->group;
 	fd = listener_open(config->socket_path, config->mode, config->group, err);
 	if (fd < 0)
@@ -387,7 +400,7 @@ struct api_server *api_server_free(struct api_server *s)
 	sd_event_source_disable_unref(s->kick);
 	sd_event_source_disable_unref(s->timer);
 	if (s->path)
-		(void)unlink(s->path);
+		listener_remove(s->path);
 	free(s->path);
 	feeds_free(s->api.feeds);
 	sd_event_unref(s->api.loop);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The HTTP server of the daemon: Kubernetes-shaped resources, watch streams and pod logs on a unix socket. Reads the
- * store and nothing else; what lies outside of it (images, log files) comes through api_host.
+ * The HTTP server of the daemon: Kubernetes-shaped resources, watch streams and pod logs on a unix
+ * socket. Reads the store and nothing else; what lies outside of it (images, log files) comes
+ * through api_host.
  */
 #pragma once
 
@@ -18,20 +19,21 @@
 
 struct api_server;
 
-/* What the server asks the rest of the daemon. Every function is quick and may be NULL (then: nothing there). */
+/* What the server asks the rest of the daemon. Every function is quick and may be NULL (then:
+ * nothing there). */
 struct api_host {
 	/*
-	 * The images of the local store: an array of {repository, tag, digest, created (RFC 3339), size}. Owned by the
-	 * caller.
+	 * The images of the local store: an array of {repository, tag, digest, created (RFC 3339),
+	 * size}. Owned by the caller.
 	 */
 	json_t *(*images)(void *data);
 	/*
-	 * The path of the log file of CONTAINER of pod UID (NS/POD), the running or newest attempt, or the one before when
-	 * PREVIOUS. Rotated parts lie beside it as PATH.1 (newest), PATH.2, ... Owned by the caller; NULL when there
-	 * is none.
+	 * The path of the log file of CONTAINER of pod UID (NS/POD), the running or newest attempt,
+	 * or the one before when PREVIOUS. Rotated parts lie beside it as PATH.1 (newest), PATH.2,
+	 * ... Owned by the caller; NULL when there is none.
 	 */
-	char *(*log_path)(void *data, const char *ns, const char *pod, const char *uid, const char *container,
-			  bool previous);
+	char *(*log_path)(void *data, const char *ns, const char *pod, const char *uid,
+			  const char *container, bool previous);
 	/* True once the daemon has taken over what runs and has seen every source (/readyz). */
 	bool (*ready)(void *data);
 };
@@ -44,11 +46,11 @@ struct api_config {
 };
 
 /*
- * Listen and serve on LOOP until freed. STORE and what DATA points to outlive the server. 0 with *ret, or negative errno
- * with ERR (-EADDRINUSE: another process answers on that path).
+ * Listen and serve on LOOP until freed. STORE and what DATA points to outlive the server. 0 with
+ * *ret, or negative errno with ERR (-EADDRINUSE: another process answers on that path).
  */
-int api_server_new(struct api_server **ret, sd_event *loop, const struct api_config *config, struct store *store,
-		   const struct api_host *host, void *data, struct err *err);
+int api_server_new(struct api_server **ret, sd_event *loop, const struct api_config *config,
+		   struct store *store, const struct api_host *host, void *data, struct err *err);
 
 /* Close every connection, remove the socket, free. NULL is fine; returns NULL. */
 struct api_server *api_server_free(struct api_server *s);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Table documents out of columns. What a column of a kind shows is table_columns.c's business. */
-#include "api/table.h"
+/*
+ * Table documents out of columns: definitions and rows. What a column of a kind shows is
+ * table_columns.c's business.
+ */
+#include "api/table_priv.h"
 
 #include <assert.h>
 
@@ -49,7 +52,8 @@ static json_t *partial_metadata(const json_t *object)
 	return partial;
 }
 
-json_t *table_row(const struct table *t, const json_t *object, enum table_include include, int64_t now_ns)
+json_t *table_row(const struct table *t, const json_t *object, enum table_include include,
+		  int64_t now_ns)
 {
 	json_t *row = json_object();
 	json_t *cells = json_array();

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which columns each kind has and what stands in them. Only reads documents; a missing field shows as kubectl shows
- * it ("<none>", "<unknown>", 0).
+ * Which columns each kind has and what stands in them. Only reads documents; a missing field shows
+ * as kubectl shows it ("<none>", "<unknown>", 0).
  */
 #include <assert.h>
 #include <string.h>
 
 #include "api/age.h"
-#include "api/table.h"
+#include "api/table_priv.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/str.h"
@@ -115,14 +115,17 @@ static void add_expression(struct strbuf *sb, const json_t *e)
 		const char *op;
 		const char *before;
 		const char *after;
-	} forms[] = { { "In", "", " in " }, { "NotIn", "", " notin " }, { "Exists", "", "" }, { "DoesNotExist", "!", "" } };
+	} forms[] = {{"In", "", " in "},
+		     {"NotIn", "", " notin "},
+		     {"Exists", "", ""},
+		     {"DoesNotExist", "!", ""}};
 	size_t i;
 	json_t *value;
 
 	for (size_t f = 0; f < ARRAY_SIZE(forms); f++) {
 		if (str_eq(forms[f].op, json_path_str(e, "operator", "")))
-			strbuf_addf(sb, "%s%s%s%s", sb->len ? "," : "", forms[f].before, json_path_str(e, "key", ""),
-				    forms[f].after);
+			strbuf_addf(sb, "%s%s%s%s", sb->len ? "," : "", forms[f].before,
+				    json_path_str(e, "key", ""), forms[f].after);
 	}
 	if (json_array_size(json_object_get(e, "values")) == 0)
 		return;
@@ -228,7 +231,8 @@ static void add_ingress(struct strbuf *sb, const json_t *o)
 	json_t *ingress;
 
 	json_array_foreach(json_path(o, "status.loadBalancer.ingress"), i, ingress) {
-		const char *address = json_path_str(ingress, "ip", json_path_str(ingress, "hostname", ""));
+		const char *address =
+			json_path_str(ingress, "ip", json_path_str(ingress, "hostname", ""));
 
 		if (*address)
 			strbuf_addf(sb, "%s%s", sb->len ? "," : "", address);
@@ -321,7 +325,8 @@ static json_t *cell_field_path(const json_t *o, int64_t now_ns UNUSED)
 
 static json_t *cell_event_source(const json_t *o, int64_t now_ns UNUSED)
 {
-	const char *component = json_path_str(o, "source.component", json_path_str(o, "reportingComponent", ""));
+	const char *component =
+		json_path_str(o, "source.component", json_path_str(o, "reportingComponent", ""));
 	const char *host = json_path_str(o, "source.host", "");
 
 	return *host ? json_sprintf("%s, %s", component, host) : json_text(component);
@@ -410,7 +415,7 @@ static json_t *cell_image_created(const json_t *o, int64_t now_ns)
 /* Decimal units with three digits, as docker and podman list sizes: "4.19MB". */
 static json_t *cell_image_size(const json_t *o, int64_t now_ns UNUSED)
 {
-	static const char *const units[] = { "B", "kB", "MB", "GB", "TB" };
+	static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
 	double size = (double)json_path_int(o, "size", 0);
 	size_t unit = 0;
 	char text[32];

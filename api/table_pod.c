@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * READY, STATUS and RESTARTS of a pod as `kubectl get pods` shows them. The order of the rules is kubectl's
- * (pkg/printers/internalversion, printPod) and matters: the first listed container that does not run wins.
+ * READY, STATUS and RESTARTS of a pod as `kubectl get pods` shows them. The order of the rules is
+ * kubectl's (pkg/printers/internalversion, printPod) and matters: the first listed container that
+ * does not run wins.
  */
 #include <string.h>
 
 #include "api/age.h"
-#include "api/table.h"
+#include "api/table_priv.h"
 #include "base/clock.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -63,12 +64,14 @@ static void count_restarts(struct pod_view *v, const json_t *status)
 	int64_t finished;
 
 	v->restarts += json_path_int(status, "restartCount", 0);
-	if (clock_parse_rfc3339(&finished, json_path_str(status, "lastState.terminated.finishedAt", "")) == 0 &&
+	if (clock_parse_rfc3339(
+		    &finished, json_path_str(status, "lastState.terminated.finishedAt", "")) == 0 &&
 	    finished > v->last_restart_ns)
 		v->last_restart_ns = finished;
 }
 
-/* Restarts of sidecars go on counting when the init phase is over; those of ordinary init containers do not. */
+/* Restarts of sidecars go on counting when the init phase is over; those of ordinary init
+ * containers do not. */
 static void view_init_containers(struct pod_view *v, const json_t *pod, struct pod_view *sidecars)
 {
 	const json_t *spec = json_object_get(pod, "spec");
@@ -172,7 +175,7 @@ static void view_deletion(struct pod_view *v, const json_t *pod)
 
 static struct pod_view pod_view(const json_t *pod)
 {
-	struct pod_view v = { .total = count_total(pod) };
+	struct pod_view v = {.total = count_total(pod)};
 	struct pod_view sidecars = {};
 
 	start_text(&v, pod);

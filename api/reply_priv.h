@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The answer to a request as a value: a status with a complete body, or a stream. Errors are Kubernetes' Status
- * documents.
+ * The answer to a request as a value: a status with a complete body, or a stream. Errors are
+ * Kubernetes' Status documents.
  */
 #pragma once
 
 #include <jansson.h>
 #include <stddef.h>
 
-#include "api/stream.h"
+#include "api/stream_priv.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Immutable bytes shared by reference count: an event is serialised once and then stands in the queue of every
- * client that watches.
+ * Immutable bytes shared by reference count: an event is serialised once and then stands in the
+ * queue of every client that watches.
  */
 #pragma once
 

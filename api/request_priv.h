@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A request as handlers see it: already parsed and bounded by the HTTP library, already matched to a route.
+ * A request as handlers see it: already parsed and bounded by the HTTP library, already matched to
+ * a route.
  */
 #pragma once
 
@@ -36,13 +37,17 @@ struct request {
 /* The value of query parameter NAME, NULL when absent. */
 const char *request_get(const struct request *r, const char *name);
 
-/* True for "1", "true", "t" in any case, as Go's ParseBool reads it; anything else and absence are false. */
+/* True for "1", "true", "t" in any case, as Go's ParseBool reads it; anything else and absence are
+ * false. */
 bool request_get_bool(const struct request *r, const char *name);
 
 /*
- * A decimal parameter within [MIN, MAX]. 1 with *ret, 0 when absent or empty, -EINVAL with ERR invalid when malformed.
+ * A decimal parameter within [MIN, MAX]. 1 with *ret, 0 when absent or empty, -EINVAL with ERR
+ * invalid when malformed.
  */
-int request_get_int(int64_t *ret, const struct request *r, const char *name, int64_t min, int64_t max, struct err *err);
+int request_get_int(int64_t *ret, const struct request *r, const char *name, int64_t min,
+		    int64_t max, struct err *err);
 
-/* True when the client prefers the Table form (as=Table;g=meta.k8s.io;v=v1 in its Accept header). */
+/* True when the client prefers the Table form (as=Table;g=meta.k8s.io;v=v1 in its Accept header).
+ */
 bool request_wants_table(const struct request *r);

@@ -8,7 +8,8 @@
 #include <sys/types.h>
 
 /*
- * True when the process that connected FD was root, the user this process runs as, or had GROUP as its primary or one of
- * its supplementary groups ((gid_t)-1: no group). False as well when the kernel does not tell.
+ * True when the process that connected FD was root, the user this process runs as, or had GROUP as
+ * its primary or one of its supplementary groups ((gid_t)-1: no group). False as well when the
+ * kernel does not tell.
  */
 bool peer_is_operator(int fd, gid_t group);

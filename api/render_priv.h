@@ -6,8 +6,8 @@
 
 #include <jansson.h>
 
-#include "api/bytes.h"
-#include "api/table.h"
+#include "api/bytes_priv.h"
+#include "api/table_priv.h"
 #include "base/strbuf.h"
 #include "reconciler/kind.h"
 
@@ -30,14 +30,16 @@ enum render_form render_table_form(enum table_include include);
 enum table_include render_include(enum render_form form);
 
 /*
- * One line of a watch of KIND: {"type": TYPE, "object": ...} in FORM. WITH_COLUMNS: include the column definitions (the
- * first event of a Table watch). Owned by the caller.
+ * One line of a watch of KIND: {"type": TYPE, "object": ...} in FORM. WITH_COLUMNS: include the
+ * column definitions (the first event of a Table watch). Owned by the caller.
  */
-struct bytes *render_event(enum kind kind, enum render_form form, const char *type, const json_t *object,
-			   bool with_columns);
+struct bytes *render_event(enum kind kind, enum render_form form, const char *type,
+			   const json_t *object, bool with_columns);
 
-/* A BOOKMARK line; END_OF_INITIAL marks the end of the initial events as clients of WatchList expect. */
-struct bytes *render_bookmark(enum kind kind, enum render_form form, uint64_t resource_version, bool end_of_initial);
+/* A BOOKMARK line; END_OF_INITIAL marks the end of the initial events as clients of WatchList
+ * expect. */
+struct bytes *render_bookmark(enum kind kind, enum render_form form, uint64_t resource_version,
+			      bool end_of_initial);
 
 /* An ERROR line holding a Status. */
 struct bytes *render_error(unsigned int code, const char *reason, const char *message);

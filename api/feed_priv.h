@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Watches. A feed is one client's stream of changes; all feeds of a server hang on one subscription to the store and
- * share the bytes of each event. A feed's queue is bounded: a client that does not keep up is told 410 Gone and has to
- * list again.
+ * Watches. A feed is one client's stream of changes; all feeds of a server hang on one subscription
+ * to the store and share the bytes of each event. A feed's queue is bounded: a client that does not
+ * keep up is told 410 Gone and has to list again.
  */
 #pragma once
 
@@ -10,9 +10,9 @@
 #include <stdint.h>
 #include <systemd/sd-event.h>
 
-#include "api/render.h"
-#include "api/selector.h"
-#include "api/stream.h"
+#include "api/render_priv.h"
+#include "api/selector_priv.h"
+#include "api/stream_priv.h"
 #include "reconciler/store.h"
 
 #define FEED_MAX_EVENTS 1024
@@ -33,7 +33,8 @@ struct feed_options {
 	const char *ns;            /* NULL: all namespaces; copied */
 	struct selector *selector; /* taken over, never NULL */
 	enum render_form form;
-	bool initial;        /* begin with an ADDED event for each present object; otherwise with what came after SINCE */
+	bool initial; /* begin with an ADDED event for each present object; otherwise with what came
+			 after SINCE */
 	bool mark_initial;   /* and a bookmark that says that these are over (sendInitialEvents) */
 	uint64_t since;      /* resourceVersion */
 	bool bookmarks;      /* a BOOKMARK at least every FEED_BOOKMARK_MS */
@@ -41,7 +42,7 @@ struct feed_options {
 };
 
 /*
- * A new feed. When SINCE is no longer remembered the stream consists of one ERROR event, 410 Expired, as Kubernetes
- * has it. Owned by the caller as a stream; freed before the hub.
+ * A new feed. When SINCE is no longer remembered the stream consists of one ERROR event, 410
+ * Expired, as Kubernetes has it. Owned by the caller as a stream; freed before the hub.
  */
 struct stream *feed_new(struct feeds *hub, const struct feed_options *o);

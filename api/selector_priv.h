@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The selectors of a query: labelSelector ("a=b,c!=d,e in (f,g),!h") and fieldSelector ("status.phase=Running").
- * Matching of labels itself is object.h's; here is the text form.
+ * The selectors of a query: labelSelector ("a=b,c!=d,e in (f,g),!h") and fieldSelector
+ * ("status.phase=Running"). Matching of labels itself is object.h's; here is the text form.
  */
 #pragma once
 
@@ -15,10 +15,11 @@
 struct selector;
 
 /*
- * Parse both forms; NULL or empty text selects everything. KIND decides which fields may be named. 0 with *ret (owned by
- * the caller), or -EINVAL with ERR invalid.
+ * Parse both forms; NULL or empty text selects everything. KIND decides which fields may be named.
+ * 0 with *ret (owned by the caller), or -EINVAL with ERR invalid.
  */
-int selector_parse(struct selector **ret, enum kind kind, const char *labels, const char *fields, struct err *err);
+int selector_parse(struct selector **ret, enum kind kind, const char *labels, const char *fields,
+		   struct err *err);
 struct selector *selector_free(struct selector *s);
 DEFINE_FREEP(struct selector, selector_free)
 
