@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "reconciler/object.h"
 #include "reconciler/queue.h"
 #include "reconciler/reconciler.h"

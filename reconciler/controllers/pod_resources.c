@@ -20,11 +20,11 @@
 
 int64_t pod_resources_milli(const char *text)
 {
-	int64_t milli = -1;
+	struct quantity q;
 
-	if (!text || !*text || quantity_to_milli(&milli, text) < 0)
+	if (!text || !*text || quantity_parse(&q, text) < 0)
 		return -1;
-	return milli;
+	return quantity_milli(&q);
 }
 
 int64_t pod_resources_bytes(const char *text)
