@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The App object: what people and tools read about an app. Derived from the records of sync each time; written only when
- * something changed.
+ * The App object: what people and tools read about an app. Derived from the records of sync each
+ * time; written only when something changed.
  */
 #include <string.h>
 
@@ -28,14 +28,15 @@ static void ensure_object(struct reconciler *r, const struct app *app)
 
 	if (store_get(r->store, KIND_APP, NULL, app->name))
 		return;
-	o = json_pack("{s:s, s:s, s:{s:s}, s:{s:s}}", "apiVersion", kind_info(KIND_APP)->api_version, "kind", "App",
-		      "metadata", "name", app->name, "spec", "source",
+	o = json_pack("{s:s, s:s, s:{s:s}, s:{s:s}}", "apiVersion",
+		      kind_info(KIND_APP)->api_version, "kind", "App", "metadata", "name",
+		      app->name, "spec", "source",
 		      json_path_str(app->doc, "source", app->source ? app->source : ""));
 	(void)store_create(r->store, o, NULL);
 }
 
-static void event_of_phase(struct reconciler *r, const json_t *o, const char *phase, const char *reason,
-			   const char *message)
+static void event_of_phase(struct reconciler *r, const json_t *o, const char *phase,
+			   const char *reason, const char *message)
 {
 	if (str_eq(phase, "Held") || str_eq(phase, "Invalid"))
 		events_warning(r, o, "recond", *reason ? reason : phase, "%s", message);
@@ -44,8 +45,8 @@ static void event_of_phase(struct reconciler *r, const json_t *o, const char *ph
 			      json_path_str(o, "status.effective.revision", ""));
 }
 
-void app_status_write(struct reconciler *r, const struct app *app, const char *phase, const char *reason,
-		      const char *message)
+void app_status_write(struct reconciler *r, const struct app *app, const char *phase,
+		      const char *reason, const char *message)
 {
 	autojson *copy = NULL;
 	const json_t *live;
@@ -61,20 +62,26 @@ void app_status_write(struct reconciler *r, const struct app *app, const char *p
 	json_set(status, "phase", json_text(phase));
 	json_set(status, "reason", json_text(reason));
 	json_set(status, "message", json_text(message));
-	json_set(status, "desired", json_pack("{s:s, s:s}", "revision", app->revision ? app->revision : "", "inputs",
-					      app->inputs ? app->inputs : ""));
+	json_set(status, "desired",
+		 json_pack("{s:s, s:s}", "revision", app->revision ? app->revision : "", "inputs",
+			   app->inputs ? app->inputs : ""));
 	json_set(status, "effective", brief(json_object_get(app->doc, "effective")));
-	json_set(status, "errors", json_incref(json_object_get(app->decoded, "errors") ?: json_array()));
-	json_set(status, "notes", json_incref(json_object_get(app->decoded, "notes") ?: json_array()));
+	json_set(status, "errors",
+		 json_incref(json_object_get(app->decoded, "errors") ?: json_array()));
+	json_set(status, "notes",
+		 json_incref(json_object_get(app->decoded, "notes") ?: json_array()));
 	json_set(copy, "status", status);
-	object_set_condition(copy, "Held", str_eq(phase, "Held") ? "True" : "False", reason, message,
-			     json_path_str(live, "metadata.creationTimestamp", ""));
-	if (json_path(live, "status.conditions")) { /* keep the transition time of what did not change */
+	object_set_condition(copy, "Held", str_eq(phase, "Held") ? "True" : "False", reason,
+			     message, json_path_str(live, "metadata.creationTimestamp", ""));
+	if (json_path(live,
+		      "status.conditions")) { /* keep the transition time of what did not change */
 		char now[CLOCK_RFC3339_SIZE];
 
 		reconciler_rfc3339(r, now);
-		json_set(status, "conditions", json_deep_copy(json_path(live, "status.conditions")));
-		object_set_condition(copy, "Held", str_eq(phase, "Held") ? "True" : "False", reason, message, now);
+		json_set(status, "conditions",
+			 json_deep_copy(json_path(live, "status.conditions")));
+		object_set_condition(copy, "Held", str_eq(phase, "Held") ? "True" : "False", reason,
+				     message, now);
 	}
 	(void)store_update_status(r->store, copy);
 	if (changed)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Applying a set of objects: create and update in kind order, then delete what the app's ledger holds beyond them, in
- * the reverse order. The ledger grows before an object is created and shrinks after it is gone, so that nothing the app
- * ever made is forgotten.
+ * Applying a set of objects: create and update in kind order, then delete what the app's ledger
+ * holds beyond them, in the reverse order. The ledger grows before an object is created and shrinks
+ * after it is gone, so that nothing the app ever made is forgotten.
  */
 #include <assert.h>
 #include <string.h>
@@ -23,7 +23,8 @@ struct application {
 
 char *app_object_key(const json_t *o)
 {
-	return mem_asprintf("%s/%s/%s", kind_info(object_kind(o))->name, object_namespace(o), object_name(o));
+	return mem_asprintf("%s/%s/%s", kind_info(object_kind(o))->name, object_namespace(o),
+			    object_name(o));
 }
 
 /* ---- the ledger ---- */
@@ -44,8 +45,7 @@ static bool ledger_has(const struct app *app, const char *key)
 	json_t *entry;
 	size_t i;
 
-	json_array_foreach(ledger(app), i, entry)
-	{
+	json_array_foreach(ledger(app), i, entry) {
 		if (str_eq(json_string_value(entry), key))
 			return true;
 	}
@@ -79,8 +79,7 @@ static bool wanted(json_t *objects, const char *key)
 	json_t *o;
 	size_t i;
 
-	json_array_foreach(objects, i, o)
-	{
+	json_array_foreach(objects, i, o) {
 		autofree char *k = app_object_key(o);
 
 		if (str_eq(k, key))
@@ -115,11 +114,12 @@ static int check_guard(struct application *x, struct err *err)
 		return 0;
 	if (!everything && (total < GUARD_MIN_OBJECTS || gone * 2 <= total))
 		return 0;
-	return err_set(err, ERR_INVALID, EPERM, "PruneRefused",
-		       "revision %s would delete %zu of the %zu objects of app '%s'%s: put the files back, or confirm "
-		       "by starting recond with --confirm-prune %s",
-		       x->app->revision, gone, total, x->app->name,
-		       everything ? ", and leave nothing of source" : "", x->app->revision);
+	return err_set(
+		err, ERR_INVALID, EPERM, "PruneRefused",
+		"revision %s would delete %zu of the %zu objects of app '%s'%s: put the files back, or confirm "
+		"by starting recond with --confirm-prune %s",
+		x->app->revision, gone, total, x->app->name,
+		everything ? ", and leave nothing of source" : "", x->app->revision);
 }
 
 /* ---- checks before anything is written ---- */
@@ -143,7 +143,8 @@ static int check_owner(struct application *x, const json_t *live, struct err *er
 		if (!wanted(objects, key))
 			return 0; /* it moved from that app to this one */
 	}
-	return err_set(err, ERR_INVALID, EEXIST, "Conflict", "%s belongs to app '%s' already", what, owner);
+	return err_set(err, ERR_INVALID, EEXIST, "Conflict", "%s belongs to app '%s' already", what,
+		       owner);
 }
 
 static int check_immutable(const json_t *live, const json_t *o, struct err *err)
@@ -156,14 +157,18 @@ static int check_immutable(const json_t *live, const json_t *o, struct err *err)
 		path = "spec.selector";
 	else if (kind == KIND_SECRET)
 		path = "type";
-	if (path && !json_equal(json_path(live, path) ?: json_null(), json_path(o, path) ?: json_null()))
+	if (path &&
+	    !json_equal(json_path(live, path) ?: json_null(), json_path(o, path) ?: json_null()))
+		return err_set(
+			err, ERR_INVALID, EINVAL, "Invalid",
+			"%s: %s: field is immutable: delete the object first or give it another name",
+			what, path);
+	if ((kind == KIND_CONFIGMAP || kind == KIND_SECRET) &&
+	    json_path_bool(live, "immutable", false) &&
+	    !json_equal(json_object_get(live, "data") ?: json_null(),
+			json_object_get(o, "data") ?: json_null()))
 		return err_set(err, ERR_INVALID, EINVAL, "Invalid",
-			       "%s: %s: field is immutable: delete the object first or give it another name", what,
-			       path);
-	if ((kind == KIND_CONFIGMAP || kind == KIND_SECRET) && json_path_bool(live, "immutable", false) &&
-	    !json_equal(json_object_get(live, "data") ?: json_null(), json_object_get(o, "data") ?: json_null()))
-		return err_set(err, ERR_INVALID, EINVAL, "Invalid", "%s: data: field is immutable when `immutable` is set",
-			       what);
+			       "%s: data: field is immutable when `immutable` is set", what);
 	return 0;
 }
 
@@ -172,9 +177,9 @@ static int check_objects(struct application *x, struct err *err)
 	json_t *o;
 	size_t i;
 
-	json_array_foreach(x->objects, i, o)
-	{
-		const json_t *live = store_get(x->r->store, object_kind(o), object_namespace(o), object_name(o));
+	json_array_foreach(x->objects, i, o) {
+		const json_t *live =
+			store_get(x->r->store, object_kind(o), object_namespace(o), object_name(o));
 		int r;
 
 		if (!live)
@@ -196,8 +201,7 @@ static void keep_server_fields(json_t *o, const json_t *live)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach(json_path(live, "metadata.annotations"), key, value)
-	{
+	json_object_foreach(json_path(live, "metadata.annotations"), key, value) {
 		if (str_skip_prefix(key, "deployment.kubernetes.io/") && !object_annotation(o, key))
 			json_set(json_path(o, "metadata.annotations"), key, json_incref(value));
 	}
@@ -211,12 +215,15 @@ static void keep_server_fields(json_t *o, const json_t *live)
 				  json_incref(json_path(live, "metadata.ownerReferences")));
 }
 
-/* A Pod's spec does not change in place: the old one goes, the new one comes when its name is free. */
+/* A Pod's spec does not change in place: the old one goes, the new one comes when its name is free.
+ */
 static bool replace_pod(struct application *x, const json_t *live, const json_t *o)
 {
 	bool same = json_equal(json_object_get(live, "spec"), json_object_get(o, "spec")) &&
-		    str_eq(object_annotation(live, SYNC_ANNOTATION_DIGESTS), object_annotation(o, SYNC_ANNOTATION_DIGESTS)) &&
-		    str_eq(object_annotation(live, SYNC_ANNOTATION_CONFIG), object_annotation(o, SYNC_ANNOTATION_CONFIG));
+		    str_eq(object_annotation(live, SYNC_ANNOTATION_DIGESTS),
+			   object_annotation(o, SYNC_ANNOTATION_DIGESTS)) &&
+		    str_eq(object_annotation(live, SYNC_ANNOTATION_CONFIG),
+			   object_annotation(o, SYNC_ANNOTATION_CONFIG));
 
 	if (same && !object_deleting(live))
 		return false;
@@ -250,7 +257,8 @@ static void write_object(struct application *x, const json_t *o)
 static int compare_apply_order(const void *a, const void *b)
 {
 	const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
-	int order_x = kind_info(object_kind(x))->apply_order, order_y = kind_info(object_kind(y))->apply_order;
+	int order_x = kind_info(object_kind(x))->apply_order,
+	    order_y = kind_info(object_kind(y))->apply_order;
 	int r = order_x - order_y;
 
 	if (r == 0)
@@ -272,22 +280,23 @@ static json_t *sorted_objects(json_t *objects)
 	return out;
 }
 
-/* Objects whose namespace nobody declared get it, as kubectl users of a fresh host expect of "default". */
+/* Objects whose namespace nobody declared get it, as kubectl users of a fresh host expect of
+ * "default". */
 static void ensure_namespaces(struct application *x)
 {
 	json_t *o;
 	size_t i;
 
-	json_array_foreach(x->objects, i, o)
-	{
+	json_array_foreach(x->objects, i, o) {
 		const char *ns = object_namespace(o);
 		autojson *object = NULL;
 
 		if (!*ns || store_get(x->r->store, KIND_NAMESPACE, NULL, ns))
 			continue;
-		object = json_pack("{s:s, s:s, s:{s:s, s:{s:s}}, s:{s:[s]}, s:{s:s}}", "apiVersion", "v1", "kind",
-				   "Namespace", "metadata", "name", ns, "labels", "kubernetes.io/metadata.name", ns,
-				   "spec", "finalizers", "kubernetes", "status", "phase", "Active");
+		object = json_pack("{s:s, s:s, s:{s:s, s:{s:s}}, s:{s:[s]}, s:{s:s}}", "apiVersion",
+				   "v1", "kind", "Namespace", "metadata", "name", ns, "labels",
+				   "kubernetes.io/metadata.name", ns, "spec", "finalizers",
+				   "kubernetes", "status", "phase", "Active");
 		(void)store_create(x->r->store, object, NULL);
 	}
 }
@@ -315,15 +324,16 @@ static void prune(struct application *x)
 	json_set(x->app->doc, "ledger", TAKE_PTR(kept));
 }
 
-/* Deleting may be over at once (everything but pods and namespaces): look again before waiting for it. */
+/* Deleting may be over at once (everything but pods and namespaces): look again before waiting for
+ * it. */
 static void settle_ledger(struct application *x)
 {
 	x->waiting = 0;
 	prune(x);
 }
 
-int apply_objects(struct reconciler *r, struct app *app, json_t *objects, bool guard, enum hold *ret_hold,
-		  struct err *err)
+int apply_objects(struct reconciler *r, struct app *app, json_t *objects, bool guard,
+		  enum hold *ret_hold, struct err *err)
 {
 	autojson *sorted = sorted_objects(objects);
 	struct application x = {.r = r, .app = app, .objects = sorted};
@@ -340,7 +350,8 @@ int apply_objects(struct reconciler *r, struct app *app, json_t *objects, bool g
 		return -1;
 	}
 	ensure_namespaces(&x);
-	json_array_foreach(sorted, i, o) write_object(&x, o);
+	json_array_foreach(sorted, i, o)
+		write_object(&x, o);
 	waiting_objects = x.waiting;
 	prune(&x);
 	if (x.waiting > waiting_objects)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Builds: one per Image object, planned first (is it current? on which images does it rest?), then run when the images
- * it rests on are there. Their state shows in the Image object's status.
+ * Builds: one per Image object, planned first (is it current? on which images does it rest?), then
+ * run when the images it rests on are there. Their state shows in the Image object's status.
  */
 #include <assert.h>
 #include <string.h>
@@ -84,11 +84,11 @@ static bool makes_name(const struct build *b, const char *familiar)
 
 	if (str_eq(own, familiar))
 		return true;
-	json_array_foreach(json_path(b->image, "spec.tags"), i, tag)
-	{
+	json_array_foreach(json_path(b->image, "spec.tags"), i, tag) {
 		const char *text = json_string_value(tag);
 		bool whole = strchr(text, ':') || strchr(text, '/');
-		autofree char *ref = whole ? mem_strdup(text) : mem_asprintf("%s:%s", object_name(b->image), text);
+		autofree char *ref = whole ? mem_strdup(text)
+					   : mem_asprintf("%s:%s", object_name(b->image), text);
 		autofree char *f = builds_familiar(ref);
 
 		if (str_eq(f, familiar))
@@ -114,20 +114,23 @@ struct build *builds_for_ref(struct reconciler *r, const char *source, const cha
 
 static void write_status(struct reconciler *r, const struct build *b)
 {
-	const json_t *live = store_get(r->store, KIND_IMAGE, object_namespace(b->image), object_name(b->image));
+	const json_t *live =
+		store_get(r->store, KIND_IMAGE, object_namespace(b->image), object_name(b->image));
 	autojson *copy = live ? json_deep_copy(live) : NULL;
 
 	if (!copy)
 		return;
 	json_path_set_new(copy, "status.phase", json_text(build_states[b->state].phase));
 	json_path_set_new(copy, "status.revision", json_text(b->revision));
-	json_path_set_new(copy, "status.message", json_text(b->state == BUILD_FAILED ? b->err.message : ""));
+	json_path_set_new(copy, "status.message",
+			  json_text(b->state == BUILD_FAILED ? b->err.message : ""));
 	if (b->digest)
 		json_path_set_new(copy, "status.digest", json_text(b->digest));
 	(void)store_update_status(r->store, copy);
 }
 
-/* The Image object is there before its build, so that people see it happen; it touches nothing that runs. */
+/* The Image object is there before its build, so that people see it happen; it touches nothing that
+ * runs. */
 static void put_image_object(struct reconciler *r, const struct app *app, const json_t *image)
 {
 	autojson *o = json_deep_copy(image);
@@ -135,7 +138,8 @@ static void put_image_object(struct reconciler *r, const struct app *app, const 
 
 	if (!json_object_get(metadata, "annotations"))
 		json_set(metadata, "annotations", json_object());
-	json_set(json_object_get(metadata, "annotations"), SYNC_ANNOTATION_APP, json_text(app->name));
+	json_set(json_object_get(metadata, "annotations"), SYNC_ANNOTATION_APP,
+		 json_text(app->name));
 	if (store_create(r->store, o, NULL) == 1)
 		(void)store_update(r->store, o);
 }
@@ -210,7 +214,9 @@ static void update_one(struct reconciler *r, struct app *app, const json_t *imag
 	replace_string(&b->inputs, inputs);
 	b->n_failures = 0;
 	b->retry_ms = 0;
-	build_move(b, BUILD_NEW); /* an answer to the old question is recognised by the state it finds */
+	build_move(
+		b,
+		BUILD_NEW); /* an answer to the old question is recognised by the state it finds */
 	reconciler_queue(r, WORK_BUILD, b->id);
 }
 
@@ -219,8 +225,7 @@ static bool app_has_image(const struct app *app, const struct build *b)
 	json_t *entry;
 	size_t i;
 
-	json_array_foreach(json_object_get(app->decoded, "objects"), i, entry)
-	{
+	json_array_foreach(json_object_get(app->decoded, "objects"), i, entry) {
 		const json_t *o = json_object_get(entry, "object");
 
 		if (object_kind(o) == KIND_IMAGE && str_eq(object_name(o), object_name(b->image)))
@@ -249,8 +254,7 @@ void builds_update(struct reconciler *r, struct app *app)
 		if (str_eq(b->app, app->name) && !app_has_image(app, b))
 			drop(r, i - 1);
 	}
-	json_array_foreach(json_object_get(app->decoded, "objects"), i, entry)
-	{
+	json_array_foreach(json_object_get(app->decoded, "objects"), i, entry) {
 		const json_t *o = json_object_get(entry, "object");
 
 		if (object_kind(o) == KIND_IMAGE)
@@ -299,15 +303,15 @@ static void fail(struct reconciler *r, struct build *b, const struct err *err)
 }
 
 /* Does B rest on itself through others? */
-static bool rests_on(struct reconciler *r, const struct build *b, const struct build *target, int depth)
+static bool rests_on(struct reconciler *r, const struct build *b, const struct build *target,
+		     int depth)
 {
 	json_t *ref;
 	size_t i;
 
 	if (depth > MAX_CHAIN)
 		return true;
-	json_array_foreach(b->bases, i, ref)
-	{
+	json_array_foreach(b->bases, i, ref) {
 		const struct build *base = builds_for_ref(r, b->source, json_string_value(ref));
 
 		if (base && (base == target || rests_on(r, base, target, depth + 1)))
@@ -322,8 +326,7 @@ static const struct build *unfinished_base(struct reconciler *r, const struct bu
 	json_t *ref;
 	size_t i;
 
-	json_array_foreach(b->bases, i, ref)
-	{
+	json_array_foreach(b->bases, i, ref) {
 		const struct build *base = builds_for_ref(r, b->source, json_string_value(ref));
 
 		if (base && base != b && base->state != BUILD_DONE)
@@ -337,8 +340,7 @@ static bool a_base_is_newer(struct reconciler *r, const struct build *b)
 	json_t *ref;
 	size_t i;
 
-	json_array_foreach(b->bases, i, ref)
-	{
+	json_array_foreach(b->bases, i, ref) {
 		const struct build *base = builds_for_ref(r, b->source, json_string_value(ref));
 
 		if (base && base != b && base->serial > b->serial)
@@ -347,7 +349,8 @@ static bool a_base_is_newer(struct reconciler *r, const struct build *b)
 	return false;
 }
 
-/* Each question has an id of its own, so that the answer to an older one is known for what it is. */
+/* Each question has an id of its own, so that the answer to an older one is known for what it is.
+ */
 static void new_question(struct reconciler *r, struct build *b)
 {
 	b->serial = ++r->apps->serial;
@@ -378,11 +381,12 @@ static void run_planned(struct reconciler *r, struct build *b)
 	struct err err = {0};
 
 	if (rests_on(r, b, b, 0)) {
-		(void)err_set(&err, ERR_INVALID, ELOOP, "BuildFailed", "image %s is built FROM itself", b->id);
+		(void)err_set(&err, ERR_INVALID, ELOOP, "BuildFailed",
+			      "image %s is built FROM itself", b->id);
 		fail(r, b, &err);
 	} else if (base && base->state == BUILD_FAILED) {
-		(void)err_set(&err, ERR_INVALID, ECANCELED, "BuildFailed", "its base %s failed: %s", base->id,
-			      base->err.message);
+		(void)err_set(&err, ERR_INVALID, ECANCELED, "BuildFailed", "its base %s failed: %s",
+			      base->id, base->err.message);
 		fail(r, b, &err);
 	} else if (base) {
 		return; /* queued again when that is done */
@@ -431,7 +435,8 @@ void sync_build_reconcile(struct reconciler *r, const char *key)
 
 /* ---- answers ---- */
 
-void reconciler_build_planned(struct reconciler *r, const char *id, const json_t *planned, const struct err *err)
+void reconciler_build_planned(struct reconciler *r, const char *id, const json_t *planned,
+			      const struct err *err)
 {
 	struct build *b = asked_by(r->apps, id);
 	const char *current;
@@ -451,11 +456,13 @@ void reconciler_build_planned(struct reconciler *r, const char *id, const json_t
 	reconciler_queue(r, WORK_BUILD, b->id);
 }
 
-void reconciler_build_progress(struct reconciler *r, const char *id, unsigned int step, unsigned int steps,
-			       const char *text)
+void reconciler_build_progress(struct reconciler *r, const char *id, unsigned int step,
+			       unsigned int steps, const char *text)
 {
 	const struct build *b = asked_by(r->apps, id);
-	const json_t *live = b ? store_get(r->store, KIND_IMAGE, object_namespace(b->image), object_name(b->image)) : NULL;
+	const json_t *live = b ? store_get(r->store, KIND_IMAGE, object_namespace(b->image),
+					   object_name(b->image))
+			       : NULL;
 	autojson *copy = live ? json_deep_copy(live) : NULL;
 
 	if (!copy || b->state != BUILD_RUNNING)
@@ -467,7 +474,8 @@ void reconciler_build_progress(struct reconciler *r, const char *id, unsigned in
 	reconciler_queue(r, WORK_BUILD, b->id); /* nothing to do but the pass that commits it */
 }
 
-void reconciler_build_done(struct reconciler *r, const char *id, const char *digest, const struct err *err)
+void reconciler_build_done(struct reconciler *r, const char *id, const char *digest,
+			   const struct err *err)
 {
 	struct build *b = asked_by(r->apps, id);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The event recorder. Events are ordinary objects of the store; an index in memory finds the one that a repetition
- * belongs to, and is rebuilt from nothing after a restart (a repetition then starts a new event).
+ * The event recorder. Events are ordinary objects of the store; an index in memory finds the one
+ * that a repetition belongs to, and is rebuilt from nothing after a restart (a repetition then
+ * starts a new event).
  */
 #include "reconciler/events.h"
 
@@ -37,13 +38,14 @@ struct events *events_free(struct events *e)
 
 static json_t *involved_object(const json_t *object)
 {
-	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "apiVersion", json_path_str(object, "apiVersion", ""), "kind",
-			 json_path_str(object, "kind", ""), "namespace", object_namespace(object), "name",
-			 object_name(object), "uid", object_uid(object));
+	return json_pack("{s:s, s:s, s:s, s:s, s:s}", "apiVersion",
+			 json_path_str(object, "apiVersion", ""), "kind",
+			 json_path_str(object, "kind", ""), "namespace", object_namespace(object),
+			 "name", object_name(object), "uid", object_uid(object));
 }
 
-static json_t *event_object(struct reconciler *r, const json_t *object, const char *source, const char *type,
-			    const char *reason, const char *message)
+static json_t *event_object(struct reconciler *r, const json_t *object, const char *source,
+			    const char *type, const char *reason, const char *message)
 {
 	const char *ns = *object_namespace(object) ? object_namespace(object) : "default";
 	autofree char *name = mem_asprintf("%.200s.%llx", object_name(object),
@@ -53,11 +55,12 @@ static json_t *event_object(struct reconciler *r, const json_t *object, const ch
 	json_t *e;
 
 	reconciler_rfc3339(r, now);
-	e = json_pack("{s:s, s:s, s:{s:s, s:s}, s:o, s:s, s:s, s:o, s:i, s:s, s:s, s:{s:s}, s:s}", "apiVersion", "v1",
-		      "kind", "Event", "metadata", "namespace", ns, "name", name, "involvedObject",
-		      involved_object(object), "type", type, "reason", reason, "message", json_text(message), "count",
-		      1, "firstTimestamp", now, "lastTimestamp", now, "source", "component", source,
-		      "reportingComponent", source);
+	e = json_pack("{s:s, s:s, s:{s:s, s:s}, s:o, s:s, s:s, s:o, s:i, s:s, s:s, s:{s:s}, s:s}",
+		      "apiVersion", "v1", "kind", "Event", "metadata", "namespace", ns, "name",
+		      name, "involvedObject", involved_object(object), "type", type, "reason",
+		      reason, "message", json_text(message), "count", 1, "firstTimestamp", now,
+		      "lastTimestamp", now, "source", "component", source, "reportingComponent",
+		      source);
 	assert(e);
 	return e;
 }
@@ -81,8 +84,8 @@ static bool count_again(struct reconciler *r, const char *key)
 	return true;
 }
 
-static void record(struct reconciler *r, const json_t *object, const char *source, const char *type, const char *reason,
-		   const char *message)
+static void record(struct reconciler *r, const json_t *object, const char *source, const char *type,
+		   const char *reason, const char *message)
 {
 	autofree char *key =
 		mem_asprintf("%s|%s|%s|%s|%s", object_uid(object), source, type, reason, message);
@@ -100,8 +103,8 @@ static void record(struct reconciler *r, const json_t *object, const char *sourc
 	reconciler_queue_after(r, WORK_EVENTS, "", EVENTS_TTL_MS);
 }
 
-void events_normal(struct reconciler *r, const json_t *object, const char *source, const char *reason, const char *fmt,
-		   ...)
+void events_normal(struct reconciler *r, const json_t *object, const char *source,
+		   const char *reason, const char *fmt, ...)
 {
 	autofree char *message = NULL;
 	va_list ap;
@@ -113,8 +116,8 @@ void events_normal(struct reconciler *r, const json_t *object, const char *sourc
 	record(r, object, source, "Normal", reason, message);
 }
 
-void events_warning(struct reconciler *r, const json_t *object, const char *source, const char *reason, const char *fmt,
-		    ...)
+void events_warning(struct reconciler *r, const json_t *object, const char *source,
+		    const char *reason, const char *fmt, ...)
 {
 	autofree char *message = NULL;
 	va_list ap;
@@ -151,8 +154,10 @@ void events_expire(struct reconciler *r, const char *key UNUSED)
 	for (size_t i = 0; i < n; i++)
 		sorted[i] = json_array_get(list, i);
 	qsort(sorted, n, sizeof(*sorted), compare_last_seen);
-	for (size_t i = 0; i < n && (last_seen_ns(sorted[i]) <= oldest || keep > EVENTS_MAX); i++, keep--)
-		(void)store_delete(r->store, KIND_EVENT, object_namespace(sorted[i]), object_name(sorted[i]));
+	for (size_t i = 0; i < n && (last_seen_ns(sorted[i]) <= oldest || keep > EVENTS_MAX);
+	     i++, keep--)
+		(void)store_delete(r->store, KIND_EVENT, object_namespace(sorted[i]),
+				   object_name(sorted[i]));
 	if (keep > 0)
 		reconciler_queue_after(r, WORK_EVENTS, "", EVENTS_TTL_MS / 6);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Following what was applied: is every workload up, still on its way, or stopped by something that waiting will not
- * mend? Reads the store only; what is in it came from the host.
+ * Following what was applied: is every workload up, still on its way, or stopped by something that
+ * waiting will not mend? Reads the store only; what is in it came from the host.
  */
 #include <assert.h>
 #include <string.h>
@@ -47,7 +47,8 @@ static void check_pod(struct follow *f, const json_t *pod)
 		return;
 	}
 	f->result = FOLLOW_FAILED;
-	(void)err_set(f->err, ERR_INVALID, ENOEXEC, reason, "pod %s: %s", object_name(pod), message);
+	(void)err_set(f->err, ERR_INVALID, ENOEXEC, reason, "pod %s: %s", object_name(pod),
+		      message);
 }
 
 static void check_pods_of(struct follow *f, const json_t *owner)
@@ -56,8 +57,7 @@ static void check_pods_of(struct follow *f, const json_t *owner)
 	json_t *pod;
 	size_t i;
 
-	json_array_foreach(pods, i, pod)
-	{
+	json_array_foreach(pods, i, pod) {
 		if (object_is_controlled_by(pod, owner))
 			check_pod(f, pod);
 	}
@@ -71,9 +71,9 @@ static const json_t *current_set(struct reconciler *r, const json_t *d)
 	json_t *rs;
 	size_t i;
 
-	json_array_foreach(sets, i, rs)
-	{
-		if (object_is_controlled_by(rs, d) && str_eq(object_annotation(rs, DEPLOYMENT_REVISION), revision))
+	json_array_foreach(sets, i, rs) {
+		if (object_is_controlled_by(rs, d) &&
+		    str_eq(object_annotation(rs, DEPLOYMENT_REVISION), revision))
 			return store_get_uid(r->store, object_uid(rs));
 	}
 	return NULL;
@@ -85,12 +85,14 @@ static void progress(struct follow *f, const json_t *o, int64_t have, int64_t wa
 
 	if (f->result == FOLLOW_UP)
 		f->result = FOLLOW_PROGRESS;
-	strbuf_addf(&f->text, "%s%s %lld/%lld", f->text.len ? ", " : "", name, (long long)have, (long long)want);
+	strbuf_addf(&f->text, "%s%s %lld/%lld", f->text.len ? ", " : "", name, (long long)have,
+		    (long long)want);
 }
 
 static void follow_deployment(struct follow *f, const json_t *d)
 {
-	bool observed = json_path_int(d, "status.observedGeneration", 0) >= json_path_int(d, "metadata.generation", 0);
+	bool observed = json_path_int(d, "status.observedGeneration", 0) >=
+			json_path_int(d, "metadata.generation", 0);
 	const json_t *rs = observed ? current_set(f->r, d) : NULL;
 	int64_t want = json_path_int(d, "spec.replicas", 1);
 
@@ -106,7 +108,8 @@ static void follow_replicaset(struct follow *f, const json_t *rs)
 	int64_t want = json_path_int(rs, "spec.replicas", 1);
 	int64_t have = json_path_int(rs, "status.availableReplicas", 0);
 
-	if (json_path_int(rs, "status.observedGeneration", 0) >= json_path_int(rs, "metadata.generation", 0) &&
+	if (json_path_int(rs, "status.observedGeneration", 0) >=
+		    json_path_int(rs, "metadata.generation", 0) &&
 	    have == want && json_path_int(rs, "status.replicas", 0) == want)
 		return;
 	progress(f, rs, have, want);
@@ -115,8 +118,8 @@ static void follow_replicaset(struct follow *f, const json_t *rs)
 
 static void follow_pod(struct follow *f, const json_t *pod)
 {
-	if (!object_deleting(pod) &&
-	    (replicaset_pod_ready(pod) || str_eq(json_path_str(pod, "status.phase", ""), "Succeeded")))
+	if (!object_deleting(pod) && (replicaset_pod_ready(pod) ||
+				      str_eq(json_path_str(pod, "status.phase", ""), "Succeeded")))
 		return;
 	progress(f, pod, 0, 1);
 	check_pod(f, pod);
@@ -125,7 +128,8 @@ static void follow_pod(struct follow *f, const json_t *pod)
 static void follow_one(struct follow *f, const json_t *wanted)
 {
 	enum kind kind = object_kind(wanted);
-	const json_t *live = store_get(f->r->store, kind, object_namespace(wanted), object_name(wanted));
+	const json_t *live =
+		store_get(f->r->store, kind, object_namespace(wanted), object_name(wanted));
 
 	if (!live) {
 		progress(f, wanted, 0, 1);
@@ -139,14 +143,15 @@ static void follow_one(struct follow *f, const json_t *wanted)
 		follow_pod(f, live);
 }
 
-enum follow_result follow_objects(struct reconciler *r, json_t *objects, char **ret_text, uint64_t *ret_again_ms,
-				  struct err *err)
+enum follow_result follow_objects(struct reconciler *r, json_t *objects, char **ret_text,
+				  uint64_t *ret_again_ms, struct err *err)
 {
 	struct follow f = {.r = r, .result = FOLLOW_UP, .again_ms = UINT64_MAX, .err = err};
 	json_t *o;
 	size_t i;
 
-	json_array_foreach(objects, i, o) follow_one(&f, o);
+	json_array_foreach(objects, i, o)
+		follow_one(&f, o);
 	*ret_text = strbuf_take(&f.text);
 	*ret_again_ms = f.again_ms;
 	return f.result;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Work queue: a binary heap ordered by due time and insertion, with a map from key to entry for deduplication. An
- * entry that was overtaken by an earlier one stays in the heap and is skipped when its turn comes.
+ * Work queue: a binary heap ordered by due time and insertion, with a map from key to entry for
+ * deduplication. An entry that was overtaken by an earlier one stays in the heap and is skipped
+ * when its turn comes.
  */
 #include "reconciler/queue.h"
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The work queue: keys with a due time. A key is queued once however often it is added (the earliest time wins), and
- * carries no event: whoever works on it looks at the level of things. Failures back off exponentially per key.
+ * The work queue: keys with a due time. A key is queued once however often it is added (the
+ * earliest time wins), and carries no event: whoever works on it looks at the level of things.
+ * Failures back off exponentially per key.
  */
 #pragma once
 
@@ -21,8 +22,8 @@ DEFINE_FREEP(struct queue, queue_free)
 void queue_add(struct queue *q, unsigned int class, const char *key, uint64_t at_ms);
 
 /*
- * Take the key that is due first, if it is due at NOW_MS. 1 with *ret_class and *ret_key (owned by the caller), 0 when
- * nothing is due. Equal times come in the order of insertion.
+ * Take the key that is due first, if it is due at NOW_MS. 1 with *ret_class and *ret_key (owned by
+ * the caller), 0 when nothing is due. Equal times come in the order of insertion.
  */
 int queue_take(struct queue *q, unsigned int *ret_class, char **ret_key, uint64_t now_ms);
 

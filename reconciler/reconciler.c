@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The head of the policy: runs what the queue holds in transactions, carries out effects after their commit, and turns
- * changes of objects into keys for the controllers that care. What a controller decides is in its own file.
+ * The head of the policy: runs what the queue holds in transactions, carries out effects after
+ * their commit, and turns changes of objects into keys for the controllers that care. What a
+ * controller decides is in its own file.
  */
 #include "reconciler/reconciler.h"
 
@@ -18,7 +19,8 @@
 #include "reconciler/reconciler_priv.h"
 #include "reconciler/sync.h"
 
-#define PASS_MAX_KEYS 256 /* keys in one transaction, so that a storm still commits and acts now and then */
+#define PASS_MAX_KEYS                                                                              \
+	256 /* keys in one transaction, so that a storm still commits and acts now and then */
 
 /* clang-format off */
 static const struct {
@@ -72,8 +74,10 @@ void reconciler_rfc3339(struct reconciler *r, char ret[CLOCK_RFC3339_SIZE])
 	clock_format_rfc3339(ret, reconciler_realtime_ns(r));
 }
 
-/* Outside of a pass the world has to be told that there is work; inside, the end of the pass does. */
-void reconciler_queue_after(struct reconciler *r, enum work work, const char *key, uint64_t delay_ms)
+/* Outside of a pass the world has to be told that there is work; inside, the end of the pass does.
+ */
+void reconciler_queue_after(struct reconciler *r, enum work work, const char *key,
+			    uint64_t delay_ms)
 {
 	queue_add(r->queue, work, key, reconciler_now_ms(r) + delay_ms);
 	if (!r->pass_open)
@@ -111,7 +115,8 @@ void effect_container_start(struct reconciler *r, json_t *request_taken)
 	effect_add(r, EFFECT_CONTAINER_START, NULL)->doc = request_taken;
 }
 
-void effect_container_signal(struct reconciler *r, const char *uid, const char *name, unsigned int attempt, int signo)
+void effect_container_signal(struct reconciler *r, const char *uid, const char *name,
+			     unsigned int attempt, int signo)
 {
 	struct effect *e = effect_add(r, EFFECT_CONTAINER_SIGNAL, uid);
 
@@ -130,8 +135,8 @@ void effect_image_get(struct reconciler *r, const char *ref)
 	effect_add(r, EFFECT_IMAGE_GET, ref);
 }
 
-static struct effect *effect_add_source(struct reconciler *r, enum effect_type type, const char *id, const char *source,
-					const char *revision)
+static struct effect *effect_add_source(struct reconciler *r, enum effect_type type, const char *id,
+					const char *source, const char *revision)
 {
 	struct effect *e = effect_add(r, type, id);
 
@@ -145,13 +150,14 @@ void effect_decode(struct reconciler *r, const char *source, const char *revisio
 	effect_add_source(r, EFFECT_DECODE, NULL, source, revision);
 }
 
-void effect_build_plan(struct reconciler *r, const char *id, const char *source, const char *revision,
-		       const json_t *image)
+void effect_build_plan(struct reconciler *r, const char *id, const char *source,
+		       const char *revision, const json_t *image)
 {
 	effect_add_source(r, EFFECT_BUILD_PLAN, id, source, revision)->doc = json_deep_copy(image);
 }
 
-void effect_build(struct reconciler *r, const char *id, const char *source, const char *revision, const json_t *image)
+void effect_build(struct reconciler *r, const char *id, const char *source, const char *revision,
+		  const json_t *image)
 {
 	effect_add_source(r, EFFECT_BUILD, id, source, revision)->doc = json_deep_copy(image);
 }
@@ -295,7 +301,8 @@ struct reconciler *reconciler_free(struct reconciler *r)
 	if (!r)
 		return NULL;
 	store_unwatch(r->store, r->watch_id);
-	(void)store_commit(r->store, &err); /* what is lost here is derived again at the next start */
+	(void)store_commit(r->store,
+			   &err); /* what is lost here is derived again at the next start */
 	for (size_t i = 0; i < r->n_effects; i++)
 		effect_clear(&r->effects[i]);
 	free(r->effects);
@@ -316,8 +323,8 @@ struct store *reconciler_store(struct reconciler *r)
 }
 
 /*
- * One transaction: it was opened when the last one closed, so that what answers of the ports wrote in between is in it.
- * The effects follow once it is durable.
+ * One transaction: it was opened when the last one closed, so that what answers of the ports wrote
+ * in between is in it. The effects follow once it is durable.
  */
 static int run_pass(struct reconciler *r, bool *ret_more, struct err *err)
 {
@@ -331,7 +338,8 @@ static int run_pass(struct reconciler *r, bool *ret_more, struct err *err)
 
 		if (queue_take(r->queue, &work, &key, now) == 0)
 			break;
-		log_debug("reconcile", LOG_KV("controller", controllers[work].name), LOG_KV("key", key));
+		log_debug("reconcile", LOG_KV("controller", controllers[work].name),
+			  LOG_KV("key", key));
 		controllers[work].reconcile(r, key);
 		n++;
 	}

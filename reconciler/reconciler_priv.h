@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the controllers share: the queue classes, effects that wait for their transaction, events, and the clock. Only
- * files of reconciler/ include this.
+ * What the controllers share: the queue classes, effects that wait for their transaction, events,
+ * and the clock. Only files of reconciler/ include this.
  */
 #pragma once
 
@@ -62,26 +62,29 @@ void reconciler_rfc3339(struct reconciler *r, char ret[CLOCK_RFC3339_SIZE]);
 
 /* Queue KEY of class WORK at once / after a delay. */
 void reconciler_queue(struct reconciler *r, enum work work, const char *key);
-void reconciler_queue_after(struct reconciler *r, enum work work, const char *key, uint64_t delay_ms);
+void reconciler_queue_after(struct reconciler *r, enum work work, const char *key,
+			    uint64_t delay_ms);
 /* Queue by object: key "namespace/name". */
 void reconciler_queue_object(struct reconciler *r, enum work work, const json_t *object);
 
 /*
- * Effects: calls of the ports that happen only after the current transaction is durable (intent before effect). All
- * arguments are copied or referenced.
+ * Effects: calls of the ports that happen only after the current transaction is durable (intent
+ * before effect). All arguments are copied or referenced.
  */
 void effect_sandbox_up(struct reconciler *r, json_t *request_taken);
 void effect_container_start(struct reconciler *r, json_t *request_taken);
-void effect_container_signal(struct reconciler *r, const char *uid, const char *name, unsigned int attempt, int signo);
+void effect_container_signal(struct reconciler *r, const char *uid, const char *name,
+			     unsigned int attempt, int signo);
 void effect_pod_down(struct reconciler *r, const char *uid);
 void effect_image_get(struct reconciler *r, const char *ref);
 void effect_decode(struct reconciler *r, const char *source, const char *revision);
-void effect_build_plan(struct reconciler *r, const char *id, const char *source, const char *revision,
-		       const json_t *image);
-void effect_build(struct reconciler *r, const char *id, const char *source, const char *revision, const json_t *image);
+void effect_build_plan(struct reconciler *r, const char *id, const char *source,
+		       const char *revision, const json_t *image);
+void effect_build(struct reconciler *r, const char *id, const char *source, const char *revision,
+		  const json_t *image);
 
 /*
- * Ask for the deletion of an object as `kubectl delete` does in the background: pods get their grace, everything else
- * goes at once and its dependents follow.
+ * Ask for the deletion of an object as `kubectl delete` does in the background: pods get their
+ * grace, everything else goes at once and its dependents follow.
  */
 void reconciler_delete(struct reconciler *r, const json_t *object);

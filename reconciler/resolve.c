@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Resolving an app: every image reference becomes a digest that is on this host, every ConfigMap and Secret a template
- * reads goes into its hash. Nothing running is touched before all of it is there.
+ * Resolving an app: every image reference becomes a digest that is on this host, every ConfigMap
+ * and Secret a template reads goes into its hash. Nothing running is touched before all of it is
+ * there.
  */
 #include <assert.h>
 #include <string.h>
@@ -45,7 +46,8 @@ static struct image_wait *want_image(struct reconciler *r, const struct app *app
 	return w;
 }
 
-void sync_image_done(struct reconciler *r, const char *ref, const char *digest, const struct err *err)
+void sync_image_done(struct reconciler *r, const char *ref, const char *digest,
+		     const struct err *err)
 {
 	struct image_wait *w = wait_get(r->apps, ref);
 
@@ -112,16 +114,17 @@ static bool resolve_ref(struct resolution *s, const char *ref, char digest[80])
 
 /* ---- configuration ---- */
 
-/* A ConfigMap or Secret as the app asks for it, or as it is in the store when another app or nobody owns it. */
-static const json_t *config_object(struct resolution *s, json_t *objects, enum kind kind, const char *ns,
-				   const char *name)
+/* A ConfigMap or Secret as the app asks for it, or as it is in the store when another app or nobody
+ * owns it. */
+static const json_t *config_object(struct resolution *s, json_t *objects, enum kind kind,
+				   const char *ns, const char *name)
 {
 	json_t *o;
 	size_t i;
 
-	json_array_foreach(objects, i, o)
-	{
-		if (object_kind(o) == kind && str_eq(object_namespace(o), ns) && str_eq(object_name(o), name))
+	json_array_foreach(objects, i, o) {
+		if (object_kind(o) == kind && str_eq(object_namespace(o), ns) &&
+		    str_eq(object_name(o), name))
 			return o;
 	}
 	return store_get(s->r->store, kind, ns, name);
@@ -156,8 +159,7 @@ static void add_volume_configs(struct config_set *c, const json_t *pod_spec)
 	json_t *volume;
 	size_t i;
 
-	json_array_foreach(json_object_get(pod_spec, "volumes"), i, volume)
-	{
+	json_array_foreach(json_object_get(pod_spec, "volumes"), i, volume) {
 		add_config(c, KIND_CONFIGMAP, json_path_str(volume, "configMap.name", ""));
 		add_config(c, KIND_SECRET, json_path_str(volume, "secret.secretName", ""));
 	}
@@ -168,14 +170,13 @@ static void add_container_configs(struct config_set *c, const json_t *container)
 	json_t *item;
 	size_t i;
 
-	json_array_foreach(json_object_get(container, "envFrom"), i, item)
-	{
+	json_array_foreach(json_object_get(container, "envFrom"), i, item) {
 		add_config(c, KIND_CONFIGMAP, json_path_str(item, "configMapRef.name", ""));
 		add_config(c, KIND_SECRET, json_path_str(item, "secretRef.name", ""));
 	}
-	json_array_foreach(json_object_get(container, "env"), i, item)
-	{
-		add_config(c, KIND_CONFIGMAP, json_path_str(item, "valueFrom.configMapKeyRef.name", ""));
+	json_array_foreach(json_object_get(container, "env"), i, item) {
+		add_config(c, KIND_CONFIGMAP,
+			   json_path_str(item, "valueFrom.configMapKeyRef.name", ""));
 		add_config(c, KIND_SECRET, json_path_str(item, "valueFrom.secretKeyRef.name", ""));
 	}
 }
@@ -223,8 +224,7 @@ static void pin_template(struct resolution *s, json_t *objects, const char *ns, 
 	size_t i;
 
 	add_volume_configs(&configs, spec);
-	json_array_foreach(json_object_get(spec, "containers"), i, c)
-	{
+	json_array_foreach(json_object_get(spec, "containers"), i, c) {
 		char digest[80];
 
 		add_container_configs(&configs, c);
@@ -249,8 +249,8 @@ static json_t *objects_of(const struct app *app)
 	return objects;
 }
 
-enum resolve_result resolve_app(struct reconciler *r, struct app *app, const struct image_wait **ret_wait,
-				char **ret_what)
+enum resolve_result resolve_app(struct reconciler *r, struct app *app,
+				const struct image_wait **ret_wait, char **ret_what)
 {
 	struct resolution s = {.r = r, .app = app, .result = RESOLVE_DONE};
 	autojson *objects = objects_of(app);
@@ -258,8 +258,7 @@ enum resolve_result resolve_app(struct reconciler *r, struct app *app, const str
 	json_t *o;
 	size_t i;
 
-	json_array_foreach(objects, i, o)
-	{
+	json_array_foreach(objects, i, o) {
 		json_t *template = template_of(o);
 
 		set_annotation(o, SYNC_ANNOTATION_APP, json_text(app->name));

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The object store: every object in memory, every committed change in SQLite first. Pending changes are collected
- * between begin and commit; a commit writes them in one transaction, remembers them for watchers that come back
- * (a ring) and only then tells the watchers. What objects mean is not known here.
+ * The object store: every object in memory, every committed change in SQLite first. Pending changes
+ * are collected between begin and commit; a commit writes them in one transaction, remembers them
+ * for watchers that come back (a ring) and only then tells the watchers. What objects mean is not
+ * known here.
  */
 #include "reconciler/store.h"
 
@@ -18,7 +19,8 @@
 #define STORE_HISTORY 4096
 #define STORE_NAME_TRIES 16
 
-static const char name_alphabet[] = "bcdfghjklmnpqrstvwxz2456789"; /* Kubernetes' suffix alphabet, no vowels */
+static const char name_alphabet[] =
+	"bcdfghjklmnpqrstvwxz2456789"; /* Kubernetes' suffix alphabet, no vowels */
 
 struct change {
 	enum store_event_type type;
@@ -187,8 +189,7 @@ json_t *store_list(const struct store *s, enum kind kind, const char *ns)
 	json_t *list = json_array(), *object;
 	const char *key;
 
-	json_object_foreach(s->objects[kind], key, object)
-	{
+	json_object_foreach(s->objects[kind], key, object) {
 		if (!ns || !strcmp(object_namespace(object), ns))
 			sorted[n++] = object;
 	}
@@ -204,7 +205,8 @@ void store_each(const struct store *s, enum kind kind, const char *ns, store_eac
 	json_t *object;
 	size_t i;
 
-	json_array_foreach(list, i, object) fn(object, data);
+	json_array_foreach(list, i, object)
+		fn(object, data);
 }
 
 uint64_t store_resource_version(const struct store *s)
@@ -238,11 +240,14 @@ static void random_uid(struct store *s, char uid[37])
 	s->env.random(s->env.data, b, sizeof(b));
 	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40); /* RFC 9562: version 4, variant 10 */
 	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-	(void)snprintf(uid, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0], b[1], b[2],
-		       b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12], b[13], b[14], b[15]);
+	(void)snprintf(uid, 37,
+		       "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
+		       b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
+		       b[13], b[14], b[15]);
 }
 
-/* metadata.name from generateName: base cut to 58, five random characters; regenerated when taken. */
+/* metadata.name from generateName: base cut to 58, five random characters; regenerated when taken.
+ */
 static void generate_name(struct store *s, enum kind kind, json_t *object)
 {
 	const char *base = json_path_str(object, "metadata.generateName", "");
@@ -313,7 +318,8 @@ static bool part_differs(const json_t *a, const json_t *b, const char *path)
 	return !json_equal(x, y);
 }
 
-/* Kubernetes bumps it for spec changes, for a Deployment's annotations too, and when deletion is first requested. */
+/* Kubernetes bumps it for spec changes, for a Deployment's annotations too, and when deletion is
+ * first requested. */
 static bool wants_new_generation(enum kind kind, const json_t *old, const json_t *new)
 {
 	if (!kind_info(kind)->generation)
@@ -413,7 +419,8 @@ static void write_changes(struct store *s)
 	}
 	for (size_t i = 0; i < s->n_doc_changes; i++) {
 		const struct doc_change *c = &s->doc_changes[i];
-		autofree char *body = c->doc ? json_dumps(c->doc, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+		autofree char *body =
+			c->doc ? json_dumps(c->doc, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
 
 		if (body)
 			store_db_put_doc(s->db, c->bucket, c->key, body);
@@ -498,7 +505,8 @@ void store_unwatch(struct store *s, unsigned int id)
 	}
 }
 
-int store_replay(const struct store *s, enum kind kind, uint64_t since, store_watch_fn fn, void *data)
+int store_replay(const struct store *s, enum kind kind, uint64_t since, store_watch_fn fn,
+		 void *data)
 {
 	uint64_t first = s->n_history > STORE_HISTORY ? s->n_history - STORE_HISTORY : 0;
 
@@ -524,8 +532,8 @@ const json_t *store_doc_get(const struct store *s, const char *bucket, const cha
 static void doc_change_add(struct store *s, const char *bucket, const char *key, json_t *doc)
 {
 	GROW(s->doc_changes, s->cap_doc_changes, s->n_doc_changes + 1);
-	s->doc_changes[s->n_doc_changes++] =
-		(struct doc_change){mem_strdup(bucket), mem_strdup(key), doc ? json_incref(doc) : NULL};
+	s->doc_changes[s->n_doc_changes++] = (struct doc_change){
+		mem_strdup(bucket), mem_strdup(key), doc ? json_incref(doc) : NULL};
 	autocommit(s);
 }
 
@@ -549,12 +557,13 @@ void store_doc_delete(struct store *s, const char *bucket, const char *key)
 	doc_change_add(s, bucket, key, NULL);
 }
 
-void store_doc_each(const struct store *s, const char *bucket, void (*fn)(const char *key, const json_t *doc, void *data),
-		    void *data)
+void store_doc_each(const struct store *s, const char *bucket,
+		    void (*fn)(const char *key, const json_t *doc, void *data), void *data)
 {
 	autojson *snapshot = json_copy(json_object_get(s->docs, bucket));
 	const char *key;
 	json_t *doc;
 
-	json_object_foreach(snapshot, key, doc) fn(key, doc, data);
+	json_object_foreach(snapshot, key, doc)
+		fn(key, doc, data);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SQLite behind the store: WAL with synchronous=FULL, so that a committed transaction survives a power cut, and
- * 16 KiB pages, because an object is about 2 KB. Only rows here; what they mean is store.c's business.
+ * SQLite behind the store: WAL with synchronous=FULL, so that a committed transaction survives a
+ * power cut, and 16 KiB pages, because an object is about 2 KB. Only rows here; what they mean is
+ * store.c's business.
  */
 #include "reconciler/store_priv.h"
 
@@ -35,16 +36,17 @@ static const char *const statement_sql[ST_N_] = {
 };
 /* clang-format on */
 
-static const char schema_sql[] = "BEGIN;"
-				 "CREATE TABLE objects(id INTEGER PRIMARY KEY, kind TEXT NOT NULL,"
-				 " namespace TEXT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL,"
-				 " UNIQUE(kind, namespace, name));"
-				 "CREATE TABLE docs(id INTEGER PRIMARY KEY, bucket TEXT NOT NULL, key TEXT NOT NULL,"
-				 " body TEXT NOT NULL, UNIQUE(bucket, key));"
-				 "CREATE TABLE meta(resource_version INTEGER NOT NULL);"
-				 "INSERT INTO meta VALUES(1);"
-				 "PRAGMA user_version = 1;"
-				 "COMMIT;";
+static const char schema_sql[] =
+	"BEGIN;"
+	"CREATE TABLE objects(id INTEGER PRIMARY KEY, kind TEXT NOT NULL,"
+	" namespace TEXT NOT NULL, name TEXT NOT NULL, body TEXT NOT NULL,"
+	" UNIQUE(kind, namespace, name));"
+	"CREATE TABLE docs(id INTEGER PRIMARY KEY, bucket TEXT NOT NULL, key TEXT NOT NULL,"
+	" body TEXT NOT NULL, UNIQUE(bucket, key));"
+	"CREATE TABLE meta(resource_version INTEGER NOT NULL);"
+	"INSERT INTO meta VALUES(1);"
+	"PRAGMA user_version = 1;"
+	"COMMIT;";
 
 struct store_db {
 	sqlite3 *db;
@@ -58,13 +60,15 @@ static int db_error(struct store_db *db, struct err *err, const char *what)
 	int code = sqlite3_extended_errcode(db->db) & 0xff;
 
 	if (code == SQLITE_FULL)
-		return err_set(err, ERR_FATAL, ENOSPC, "StoreFull", "%s: %s: free space on its file system", what,
+		return err_set(err, ERR_FATAL, ENOSPC, "StoreFull",
+			       "%s: %s: free space on its file system", what,
 			       sqlite3_errmsg(db->db));
 	if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
-		return err_set(err, ERR_FATAL, EUCLEAN, "StoreDamaged",
-			       "%s: %s: move the file away to start from the sources again; running pods are then "
-			       "replaced",
-			       what, sqlite3_errmsg(db->db));
+		return err_set(
+			err, ERR_FATAL, EUCLEAN, "StoreDamaged",
+			"%s: %s: move the file away to start from the sources again; running pods are then "
+			"replaced",
+			what, sqlite3_errmsg(db->db));
 	return err_set(err, ERR_FATAL, EIO, "StoreFailed", "%s: %s", what, sqlite3_errmsg(db->db));
 }
 
@@ -80,7 +84,8 @@ static int db_number(struct store_db *db, uint64_t *ret, const char *sql, struct
 	sqlite3_stmt *st = NULL;
 	int r = -EIO;
 
-	if (sqlite3_prepare_v2(db->db, sql, -1, &st, NULL) == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW) {
+	if (sqlite3_prepare_v2(db->db, sql, -1, &st, NULL) == SQLITE_OK &&
+	    sqlite3_step(st) == SQLITE_ROW) {
 		*ret = (uint64_t)sqlite3_column_int64(st, 0);
 		r = 0;
 	} else {
@@ -95,10 +100,11 @@ static int db_prepare_schema(struct store_db *db, struct err *err)
 	uint64_t version = 0;
 	int r;
 
-	r = db_exec(db,
-		    "PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-		    "PRAGMA foreign_keys = ON; PRAGMA cache_size = -1024;",
-		    err);
+	r = db_exec(
+		db,
+		"PRAGMA page_size = 16384; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+		"PRAGMA foreign_keys = ON; PRAGMA cache_size = -1024;",
+		err);
 	if (r < 0)
 		return r;
 	r = db_number(db, &version, "PRAGMA user_version", err);
@@ -107,13 +113,15 @@ static int db_prepare_schema(struct store_db *db, struct err *err)
 	if (version == 0)
 		return db_exec(db, schema_sql, err);
 	if (version != STORE_DB_VERSION)
-		return err_set(err, ERR_FATAL, EPROTO, "StoreVersion",
-			       "the store has format %llu, this recond knows %d: install the version that wrote it",
-			       (unsigned long long)version, STORE_DB_VERSION);
+		return err_set(
+			err, ERR_FATAL, EPROTO, "StoreVersion",
+			"the store has format %llu, this recond knows %d: install the version that wrote it",
+			(unsigned long long)version, STORE_DB_VERSION);
 	return 0;
 }
 
-static int db_load_row(const struct store_db_loader *loader, sqlite3_stmt *st, bool objects, struct err *err)
+static int db_load_row(const struct store_db_loader *loader, sqlite3_stmt *st, bool objects,
+		       struct err *err)
 {
 	const char *a = (const char *)sqlite3_column_text(st, 0);
 	const char *b = (const char *)sqlite3_column_text(st, 1);
@@ -123,7 +131,8 @@ static int db_load_row(const struct store_db_loader *loader, sqlite3_stmt *st, b
 
 	r = json_parse(&j, body, (size_t)sqlite3_column_bytes(st, 2), STORE_DB_MAX_ROW, err);
 	if (r < 0)
-		return err_set(err, ERR_FATAL, EUCLEAN, "StoreDamaged", "store: row '%s' '%s' is not valid JSON", a, b);
+		return err_set(err, ERR_FATAL, EUCLEAN, "StoreDamaged",
+			       "store: row '%s' '%s' is not valid JSON", a, b);
 	if (objects)
 		loader->object(loader->data, a, j);
 	else
@@ -131,7 +140,8 @@ static int db_load_row(const struct store_db_loader *loader, sqlite3_stmt *st, b
 	return 0;
 }
 
-static int db_load(struct store_db *db, const struct store_db_loader *loader, bool objects, struct err *err)
+static int db_load(struct store_db *db, const struct store_db_loader *loader, bool objects,
+		   struct err *err)
 {
 	const char *sql = objects ? "SELECT kind, name, body FROM objects ORDER BY id"
 				  : "SELECT bucket, key, body FROM docs ORDER BY id";
@@ -148,14 +158,15 @@ static int db_load(struct store_db *db, const struct store_db_loader *loader, bo
 	return r;
 }
 
-int store_db_open(struct store_db **ret, uint64_t *ret_rv, const char *path, const struct store_db_loader *loader,
-		  struct err *err)
+int store_db_open(struct store_db **ret, uint64_t *ret_rv, const char *path,
+		  const struct store_db_loader *loader, struct err *err)
 {
 	_cleanup_(store_db_freep) struct store_db *db = NEW(struct store_db);
 	uint64_t rv = 0;
 	int r;
 
-	if (sqlite3_open_v2(path, &db->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) != SQLITE_OK)
+	if (sqlite3_open_v2(path, &db->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) !=
+	    SQLITE_OK)
 		return db_error(db, err, path);
 	r = db_prepare_schema(db, err);
 	if (r < 0)
@@ -216,7 +227,8 @@ void store_db_begin(struct store_db *db)
 		db_note_failure(db);
 }
 
-void store_db_put_object(struct store_db *db, const char *kind, const char *ns, const char *name, const char *body)
+void store_db_put_object(struct store_db *db, const char *kind, const char *ns, const char *name,
+			 const char *body)
 {
 	db_run(db, ST_PUT_OBJECT, (const char *const[]){kind, ns, name, body}, 4);
 }
@@ -242,10 +254,11 @@ int store_db_commit(struct store_db *db, uint64_t rv, struct err *err)
 
 	(void)snprintf(number, sizeof(number), "%llu", (unsigned long long)rv);
 	db_run(db, ST_PUT_RV, (const char *const[]){number}, 1);
-	if (db->failed == SQLITE_OK && sqlite3_exec(db->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
+	if (db->failed == SQLITE_OK &&
+	    sqlite3_exec(db->db, "COMMIT", NULL, NULL, NULL) == SQLITE_OK)
 		return 0;
 	db_note_failure(db);
 	(void)sqlite3_exec(db->db, "ROLLBACK", NULL, NULL, NULL);
-	return err_set(err, ERR_FATAL, (db->failed & 0xff) == SQLITE_FULL ? ENOSPC : EIO, "StoreFailed",
-		       "store: commit: %s", db->failure);
+	return err_set(err, ERR_FATAL, (db->failed & 0xff) == SQLITE_FULL ? ENOSPC : EIO,
+		       "StoreFailed", "store: commit: %s", db->failure);
 }

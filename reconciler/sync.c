@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The way of an app: decode → build → resolve → apply → follow → verified, and from any of these to held. Looks only at
- * levels: what the newest revision says, what the record remembers, what the store shows. Dying after any line and
- * starting again takes the same way.
+ * The way of an app: decode → build → resolve → apply → follow → verified, and from any of these to
+ * held. Looks only at levels: what the newest revision says, what the record remembers, what the
+ * store shows. Dying after any line and starting again takes the same way.
  */
 #include "reconciler/sync.h"
 
@@ -14,7 +14,8 @@
 #include "reconciler/sync_priv.h"
 
 #define BUCKET "apps"
-#define RETRY_WAITING_MS 500 /* something of the app's own has to go first; its end also queues the app */
+#define RETRY_WAITING_MS                                                                           \
+	500 /* something of the app's own has to go first; its end also queues the app */
 
 /* clang-format off */
 static const char *const hold_names[HOLD_N_] = {
@@ -168,14 +169,15 @@ static bool owned_elsewhere(struct reconciler *r, const struct app *app, const c
 	       json_object_get(source_get(r->apps, app->source)->apps, app->name);
 }
 
-static void app_revision(struct reconciler *r, const char *name, const char *source, const char *revision,
-			 const char *inputs)
+static void app_revision(struct reconciler *r, const char *name, const char *source,
+			 const char *revision, const char *inputs)
 {
 	struct app *app = app_add(r->apps, name);
 
 	if (owned_elsewhere(r, app, source)) {
-		log_warn("two sources have an app of the same name; the first keeps it", LOG_KV("app", name),
-			 LOG_KV("source", source), LOG_KV("owner", app->source));
+		log_warn("two sources have an app of the same name; the first keeps it",
+			 LOG_KV("app", name), LOG_KV("source", source),
+			 LOG_KV("owner", app->source));
 		return;
 	}
 	replace_string(&app->source, source);
@@ -187,7 +189,8 @@ static void app_revision(struct reconciler *r, const char *name, const char *sou
 }
 
 /* Apps of SOURCE that its newest revision does not have: they are to go. */
-static void mark_absent(struct reconciler *r, const char *source, const char *revision, const json_t *apps)
+static void mark_absent(struct reconciler *r, const char *source, const char *revision,
+			const json_t *apps)
 {
 	for (size_t i = 0; i < r->apps->n_apps; i++) {
 		struct app *app = r->apps->apps[i];
@@ -203,7 +206,8 @@ static void mark_absent(struct reconciler *r, const char *source, const char *re
 	}
 }
 
-void reconciler_revision(struct reconciler *r, const char *source, const char *revision, const json_t *apps)
+void reconciler_revision(struct reconciler *r, const char *source, const char *revision,
+			 const json_t *apps)
 {
 	struct source *s = source_get(r->apps, source);
 	const char *name;
@@ -224,30 +228,32 @@ void reconciler_revision(struct reconciler *r, const char *source, const char *r
 /* Nothing could be decoded (the worker died): say so on every app, keep what runs. */
 static json_t *failed_decoding(const struct err *err)
 {
-	return json_pack("{s:[], s:[s], s:[]}", "objects", "errors", err ? err->message : "decoding failed", "notes");
+	return json_pack("{s:[], s:[s], s:[]}", "objects", "errors",
+			 err ? err->message : "decoding failed", "notes");
 }
 
-static void app_decoded(struct reconciler *r, struct app *app, const json_t *result, const struct err *err)
+static void app_decoded(struct reconciler *r, struct app *app, const json_t *result,
+			const struct err *err)
 {
 	json_t *entry;
 	size_t i;
 
 	forget_decoded(app);
-	json_array_foreach(json_object_get(result, "apps"), i, entry)
-	{
+	json_array_foreach(json_object_get(result, "apps"), i, entry) {
 		if (str_eq(json_path_str(entry, "name", ""), app->name))
 			app->decoded = json_deep_copy(entry);
 	}
 	if (!app->decoded)
-		app->decoded = result ? json_pack("{s:[], s:[], s:[]}", "objects", "errors", "notes")
-				      : failed_decoding(err);
+		app->decoded =
+			result ? json_pack("{s:[], s:[], s:[]}", "objects", "errors", "notes")
+			       : failed_decoding(err);
 	if (json_array_size(json_object_get(app->decoded, "errors")) == 0)
 		builds_update(r, app);
 	reconciler_queue(r, WORK_APP, app->name);
 }
 
-void reconciler_decoded(struct reconciler *r, const char *source, const char *revision, const json_t *result,
-			const struct err *err)
+void reconciler_decoded(struct reconciler *r, const char *source, const char *revision,
+			const json_t *result, const struct err *err)
 {
 	struct source *s = source_get(r->apps, source);
 
@@ -260,7 +266,8 @@ void reconciler_decoded(struct reconciler *r, const char *source, const char *re
 		if (app->present && str_eq(app->source, source))
 			app_decoded(r, app, result, err);
 	}
-	for (size_t i = 0; i < r->apps->n_apps; i++) /* the guard counts over all of them, so absent ones wait for it */
+	for (size_t i = 0; i < r->apps->n_apps;
+	     i++) /* the guard counts over all of them, so absent ones wait for it */
 		reconciler_queue(r, WORK_APP, r->apps->apps[i]->name);
 }
 
@@ -271,7 +278,8 @@ static bool held_on(const struct app *app, enum hold hold)
 	return str_eq(json_path_str(app->doc, "held.kind", ""), hold_names[hold]);
 }
 
-static void set_held(struct reconciler *r, struct app *app, enum hold hold, const char *id, const struct err *err)
+static void set_held(struct reconciler *r, struct app *app, enum hold hold, const char *id,
+		     const struct err *err)
 {
 	const char *reason = *err->reason ? err->reason : "Failed";
 	char now[CLOCK_RFC3339_SIZE];
@@ -280,9 +288,10 @@ static void set_held(struct reconciler *r, struct app *app, enum hold hold, cons
 	    str_eq(json_path_str(app->doc, "held.id", ""), id))
 		return;
 	reconciler_rfc3339(r, now);
-	json_set(app->doc, "held", json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "kind", hold_names[hold], "id", id,
-					     "inputs", app->inputs ? app->inputs : "", "reason", reason, "message",
-					     err->message, "since", now));
+	json_set(app->doc, "held",
+		 json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "kind", hold_names[hold], "id", id,
+			   "inputs", app->inputs ? app->inputs : "", "reason", reason, "message",
+			   err->message, "since", now));
 	app_save(r, app);
 	log_warn("held", LOG_KV("app", app->name), LOG_KV("reason", reason), LOG_ERR(err));
 }
@@ -305,8 +314,8 @@ static void status_held(struct reconciler *r, const struct app *app)
 /* ---- the steps ---- */
 
 /*
- * Keep or put back the effective set while the desired one is held. Without one (a first try) what was applied stays to
- * be looked at.
+ * Keep or put back the effective set while the desired one is held. Without one (a first try) what
+ * was applied stays to be looked at.
  */
 static void keep_effective(struct reconciler *r, struct app *app)
 {
@@ -320,14 +329,16 @@ static void keep_effective(struct reconciler *r, struct app *app)
 		return;
 	ret = apply_objects(r, app, effective, false, &hold, &err);
 	if (ret < 0)
-		log_error("the effective set cannot be put back", LOG_KV("app", app->name), LOG_ERR(&err));
+		log_error("the effective set cannot be put back", LOG_KV("app", app->name),
+			  LOG_ERR(&err));
 	if (ret == 1)
 		reconciler_queue_after(r, WORK_APP, app->name, RETRY_WAITING_MS);
 	else
 		replace_string(&app->applied_id, id);
 }
 
-static void hold_app(struct reconciler *r, struct app *app, enum hold hold, const char *id, const struct err *err)
+static void hold_app(struct reconciler *r, struct app *app, enum hold hold, const char *id,
+		     const struct err *err)
 {
 	set_held(r, app, hold, id, err);
 	keep_effective(r, app);
@@ -340,8 +351,9 @@ static json_t *set_record(struct reconciler *r, const struct app *app)
 	char now[CLOCK_RFC3339_SIZE];
 
 	reconciler_rfc3339(r, now);
-	return json_pack("{s:s, s:s, s:s, s:s, s:O}", "id", app->resolved_id, "revision", app->revision, "inputs",
-			 app->inputs, "since", now, "objects", app->resolved);
+	return json_pack("{s:s, s:s, s:s, s:s, s:O}", "id", app->resolved_id, "revision",
+			 app->revision, "inputs", app->inputs, "since", now, "objects",
+			 app->resolved);
 }
 
 static void verified(struct reconciler *r, struct app *app)
@@ -402,7 +414,8 @@ static void apply_desired(struct reconciler *r, struct app *app)
 	}
 	release(r, app);
 	if (ret == 1) {
-		app_status_write(r, app, "Progressing", "", "waiting for objects that are being deleted");
+		app_status_write(r, app, "Progressing", "",
+				 "waiting for objects that are being deleted");
 		reconciler_queue_after(r, WORK_APP, app->name, RETRY_WAITING_MS);
 		return;
 	}
@@ -410,7 +423,8 @@ static void apply_desired(struct reconciler *r, struct app *app)
 	follow(r, app);
 }
 
-/* Everything a set needs before it may touch anything running: builds, then images. True when all is there. */
+/* Everything a set needs before it may touch anything running: builds, then images. True when all
+ * is there. */
 static bool prepare(struct reconciler *r, struct app *app)
 {
 	const struct build *b = NULL;
@@ -420,7 +434,8 @@ static bool prepare(struct reconciler *r, struct app *app)
 	int built = builds_of_app(r, app, &b);
 
 	if (built < 0) {
-		(void)err_set(&err, b->err.kind, b->err.code, b->err.reason, "image %s: %s", b->id, b->err.message);
+		(void)err_set(&err, b->err.kind, b->err.code, b->err.reason, "image %s: %s", b->id,
+			      b->err.message);
 		hold_app(r, app, HOLD_BUILD, app->inputs, &err);
 		return false;
 	}
@@ -436,8 +451,9 @@ static bool prepare(struct reconciler *r, struct app *app)
 		return true;
 	case RESOLVE_FAILED:
 		(void)err_set(&err, w->err.kind, w->err.code,
-			      w->n_failures > 1 && str_eq(w->err.reason, "ErrImagePull") ? "ImagePullBackOff"
-											   : w->err.reason,
+			      w->n_failures > 1 && str_eq(w->err.reason, "ErrImagePull")
+				      ? "ImagePullBackOff"
+				      : w->err.reason,
 			      "image %s: %s", w->ref, w->err.message);
 		hold_app(r, app, HOLD_IMAGE, app->inputs, &err);
 		return false;
@@ -464,7 +480,8 @@ static void remove_app(struct reconciler *r, struct app *app)
 		return;
 	}
 	if (ret == 1) {
-		app_status_write(r, app, "Progressing", "Deleting", "left its source: its objects are being deleted");
+		app_status_write(r, app, "Progressing", "Deleting",
+				 "left its source: its objects are being deleted");
 		reconciler_queue_after(r, WORK_APP, app->name, RETRY_WAITING_MS);
 		return;
 	}
@@ -488,12 +505,14 @@ void sync_app_reconcile(struct reconciler *r, const char *key)
 		return;
 	if (json_array_size(json_object_get(app->decoded, "errors")) > 0) {
 		app_status_write(r, app, "Invalid", "InvalidManifest",
-				 json_string_value(json_array_get(json_object_get(app->decoded, "errors"), 0)));
+				 json_string_value(json_array_get(
+					 json_object_get(app->decoded, "errors"), 0)));
 		return;
 	}
 	if (!prepare(r, app))
 		return;
-	if (held_on(app, HOLD_ROLLOUT) && str_eq(json_path_str(app->doc, "held.id", ""), app->resolved_id)) {
+	if (held_on(app, HOLD_ROLLOUT) &&
+	    str_eq(json_path_str(app->doc, "held.id", ""), app->resolved_id)) {
 		keep_effective(r, app);
 		status_held(r, app);
 		return;
@@ -508,7 +527,8 @@ static const json_t *top_owner(struct reconciler *r, const json_t *o)
 {
 	for (int depth = 0; depth < 8; depth++) {
 		const json_t *ref = object_controller_ref(o);
-		const json_t *owner = ref ? store_get_uid(r->store, json_path_str(ref, "uid", "")) : NULL;
+		const json_t *owner =
+			ref ? store_get_uid(r->store, json_path_str(ref, "uid", "")) : NULL;
 
 		if (!owner)
 			break;
@@ -534,24 +554,26 @@ bool sync_object_in_rollout(struct reconciler *r, const json_t *o)
 	       !str_eq(json_path_str(app->doc, "effective.id", ""), app->resolved_id);
 }
 
-/* The effective record follows what really runs: the older template in place of the one that failed. */
+/* The effective record follows what really runs: the older template in place of the one that
+ * failed. */
 static void replace_effective_template(struct app *app, const json_t *d)
 {
 	autofree char *key = app_object_key(d);
 	json_t *o;
 	size_t i;
 
-	json_array_foreach(json_path(app->doc, "effective.objects"), i, o)
-	{
+	json_array_foreach(json_path(app->doc, "effective.objects"), i, o) {
 		autofree char *k = app_object_key(o);
 
 		if (str_eq(k, key))
-			json_path_set_new(o, "spec.template", json_deep_copy(json_path(d, "spec.template")));
+			json_path_set_new(o, "spec.template",
+					  json_deep_copy(json_path(d, "spec.template")));
 	}
 	json_path_set_new(app->doc, "effective.id", json_text("rolled-back"));
 }
 
-void sync_deployment_went_back(struct reconciler *r, const json_t *d, const char *reason, const char *message)
+void sync_deployment_went_back(struct reconciler *r, const json_t *d, const char *reason,
+			       const char *message)
 {
 	const char *name = object_annotation(d, SYNC_ANNOTATION_APP);
 	struct app *app = name ? app_get(r->apps, name) : NULL;

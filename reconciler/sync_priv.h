@@ -30,12 +30,15 @@ struct app {
 	char *revision;
 	char *inputs;      /* digest of the app's files */
 	bool present;      /* in the newest revision of its source */
-	json_t *decoded;   /* {objects, errors, notes} of `revision`; NULL while it is being decoded */
-	json_t *resolved;  /* objects with images pinned and config hashed; NULL until all is there */
+	json_t *decoded;   /* {objects, errors, notes} of `revision`; NULL while it is being decoded
+			    */
+	json_t *resolved;  /* objects with images pinned and config hashed; NULL until all is there
+			    */
 	char *resolved_id; /* digest of `resolved` */
 	uint64_t resolved_serial; /* of builds, when it was resolved */
-	char *applied_id;  /* the set that this process brought the store to */
-	/* Persistent, bucket "apps": {source, desired{}, effective{}, held{}, ledger[], verified}. */
+	char *applied_id;         /* the set that this process brought the store to */
+	/* Persistent, bucket "apps": {source, desired{}, effective{}, held{}, ledger[], verified}.
+	 */
 	json_t *doc;
 };
 
@@ -63,7 +66,8 @@ struct build {
 	unsigned int n_failures;
 	uint64_t retry_ms;
 	char *asked;     /* id of the question put to the ports */
-	uint64_t serial; /* order of planning and of completion, to see a base that is newer than the plan */
+	uint64_t serial; /* order of planning and of completion, to see a base that is newer than
+			    the plan */
 };
 
 struct image_wait {
@@ -104,7 +108,8 @@ char *app_object_key(const json_t *o);
 /* ---- builds.c ---- */
 /* One build for each Image object of APP, planned anew where inputs changed. */
 void builds_update(struct reconciler *r, struct app *app);
-/* Are all builds of APP done? 1: yes. 0: not yet, *ret_what says on what it waits. -1: one failed, *ret_failed. */
+/* Are all builds of APP done? 1: yes. 0: not yet, *ret_what says on what it waits. -1: one failed,
+ * *ret_failed. */
 int builds_of_app(struct reconciler *r, const struct app *app, const struct build **ret_what);
 /* The build that makes what REF names, for SOURCE; NULL when none does. */
 struct build *builds_for_ref(struct reconciler *r, const char *source, const char *ref);
@@ -119,26 +124,28 @@ enum resolve_result {
 	RESOLVE_WAITING, /* for an image or a build of another app */
 	RESOLVE_FAILED,  /* an image cannot be had: *ret_wait */
 };
-enum resolve_result resolve_app(struct reconciler *r, struct app *app, const struct image_wait **ret_wait,
-				char **ret_what);
+enum resolve_result resolve_app(struct reconciler *r, struct app *app,
+				const struct image_wait **ret_wait, char **ret_what);
 
 /* ---- apply.c ---- */
 /*
- * Bring the store to OBJECTS of APP (applies in kind order, then prunes what the ledger has beyond them). 0: done. 1: not
- * yet (something has to go first). -1: refused, *err says why; nothing was changed.
+ * Bring the store to OBJECTS of APP (applies in kind order, then prunes what the ledger has beyond
+ * them). 0: done. 1: not yet (something has to go first). -1: refused, *err says why; nothing was
+ * changed.
  */
-int apply_objects(struct reconciler *r, struct app *app, json_t *objects, bool guard, enum hold *ret_hold,
-		  struct err *err);
+int apply_objects(struct reconciler *r, struct app *app, json_t *objects, bool guard,
+		  enum hold *ret_hold, struct err *err);
 
 /* ---- follow.c ---- */
 enum follow_result {
 	FOLLOW_UP,       /* everything is there and available */
-	FOLLOW_PROGRESS, /* on its way; *ret_text says how far, *ret_again_ms when to look again (or UINT64_MAX) */
+	FOLLOW_PROGRESS, /* on its way; *ret_text says how far, *ret_again_ms when to look again (or
+			    UINT64_MAX) */
 	FOLLOW_FAILED,   /* err */
 };
-enum follow_result follow_objects(struct reconciler *r, json_t *objects, char **ret_text, uint64_t *ret_again_ms,
-				  struct err *err);
+enum follow_result follow_objects(struct reconciler *r, json_t *objects, char **ret_text,
+				  uint64_t *ret_again_ms, struct err *err);
 
 /* ---- app_status.c ---- */
-void app_status_write(struct reconciler *r, const struct app *app, const char *phase, const char *reason,
-		      const char *message);
+void app_status_write(struct reconciler *r, const struct app *app, const char *phase,
+		      const char *reason, const char *message);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Deployments: find the ReplicaSets, make the new one, take one rolling step, keep history, write the status. New and
- * old are told by equality of templates, never by hash (k8s-semantics 2.1 to 2.9).
+ * Deployments: find the ReplicaSets, make the new one, take one rolling step, keep history, write
+ * the status. New and old are told by equality of templates, never by hash (k8s-semantics 2.1
+ * to 2.9).
  */
 #include "reconciler/controllers/deployment.h"
 
@@ -17,7 +18,8 @@
 
 #define HASH_LABEL "pod-template-hash"
 #define COMPONENT "deployment-controller"
-#define WAS_AVAILABLE "recond.dev/was-available" /* on a ReplicaSet that once had all its replicas available */
+#define WAS_AVAILABLE                                                                              \
+	"recond.dev/was-available" /* on a ReplicaSet that once had all its replicas available */
 
 static const char hash_alphabet[] = "bcdfghjklmnpqrstvwxz2456789";
 
@@ -92,7 +94,8 @@ static json_t *claim_sets(struct reconciler *r, const json_t *d)
 
 	for (size_t i = 0; i < n; i++) {
 		json_t *rs = json_array_get(all, i);
-		bool matches = object_selector_matches(json_path(d, "spec.selector"), json_path(rs, "metadata.labels"));
+		bool matches = object_selector_matches(json_path(d, "spec.selector"),
+						       json_path(rs, "metadata.labels"));
 
 		if (!object_controller_ref(rs) && matches && !object_deleting(d))
 			adopt(r, rs, d);
@@ -116,9 +119,8 @@ static void observe_sets(struct rollout *o)
 	o->sets = claim_sets(o->r, o->d);
 	o->olds = json_array();
 	o->new = NULL;
-	json_array_foreach(o->sets, i, rs)
-	{
-		if (!o->new && same_template(rs, o->d))
+	json_array_foreach(o->sets, i, rs) {
+		if (!o->new &&same_template(rs, o->d))
 			o->new = rs;
 		else
 			json_array_append(o->olds, rs);
@@ -142,7 +144,8 @@ static int64_t revision_of(const json_t *object)
 {
 	uint64_t n = 0;
 
-	(void)str_parse_u64(&n, object_annotation(object, DEPLOYMENT_REVISION) ?: "0", 0, INT64_MAX);
+	(void)str_parse_u64(&n, object_annotation(object, DEPLOYMENT_REVISION) ?: "0", 0,
+			    INT64_MAX);
 	return (int64_t)n;
 }
 
@@ -152,8 +155,7 @@ static int64_t max_old_revision(const struct rollout *o)
 	json_t *rs;
 	size_t i;
 
-	json_array_foreach(o->olds, i, rs)
-	{
+	json_array_foreach(o->olds, i, rs) {
 		if (revision_of(rs) > max)
 			max = revision_of(rs);
 	}
@@ -182,8 +184,12 @@ static void set_annotation_int(json_t *object, const char *key, int64_t value)
 static bool annotation_is_copied(const char *key)
 {
 	static const char *const skipped[] = {
-		"kubectl.kubernetes.io/last-applied-configuration", DEPLOYMENT_REVISION, DEPLOYMENT_HISTORY,
-		DEPLOYMENT_DESIRED, DEPLOYMENT_MAX, "deprecated.deployment.rollback.to",
+		"kubectl.kubernetes.io/last-applied-configuration",
+		DEPLOYMENT_REVISION,
+		DEPLOYMENT_HISTORY,
+		DEPLOYMENT_DESIRED,
+		DEPLOYMENT_MAX,
+		"deprecated.deployment.rollback.to",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(skipped); i++) {
@@ -198,8 +204,7 @@ static void copy_annotations(json_t *rs, const json_t *deployment)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach(json_path(deployment, "metadata.annotations"), key, value)
-	{
+	json_object_foreach(json_path(deployment, "metadata.annotations"), key, value) {
 		if (annotation_is_copied(key))
 			set_annotation(rs, key, json_string_value(value));
 	}
@@ -220,7 +225,8 @@ static void set_revision(json_t *rs, int64_t revision)
 	if (had && revision_of(rs) >= revision)
 		return;
 	if (had) {
-		autofree char *longer = history ? mem_asprintf("%s,%s", history, had) : mem_strdup(had);
+		autofree char *longer =
+			history ? mem_asprintf("%s,%s", history, had) : mem_strdup(had);
 
 		set_annotation(rs, DEPLOYMENT_HISTORY, longer);
 	}
@@ -235,13 +241,15 @@ static void keep_new_annotated(struct rollout *o)
 	copy_annotations(rs, o->d);
 	set_size_annotations(o, rs);
 	set_revision(rs, max_old_revision(o) + 1);
-	json_path_set_new(rs, "spec.minReadySeconds", json_integer(json_path_int(o->d, "spec.minReadySeconds", 0)));
+	json_path_set_new(rs, "spec.minReadySeconds",
+			  json_integer(json_path_int(o->d, "spec.minReadySeconds", 0)));
 	(void)store_update(o->r->store, rs);
 	set_annotation(d, DEPLOYMENT_REVISION, object_annotation(rs, DEPLOYMENT_REVISION));
 	(void)store_update_status(o->r->store, d);
 }
 
-/* FNV-1a of the canonical template (and the collision count), its decimal digits in the vowel-free alphabet. */
+/* FNV-1a of the canonical template (and the collision count), its decimal digits in the vowel-free
+ * alphabet. */
 static char *template_hash(const json_t *deployment)
 {
 	autojson *template = template_without_hash(json_path(deployment, "spec.template"));
@@ -266,19 +274,22 @@ static char *template_hash(const json_t *deployment)
 static json_t *new_set_object(const struct rollout *o, const char *hash)
 {
 	autofree char *name = mem_asprintf("%s-%s", object_name(o->d), hash);
-	json_t *rs = json_pack("{s:s, s:s, s:{s:s, s:s, s:[o]}, s:{s:O, s:O}}", "apiVersion", "apps/v1", "kind",
-			       "ReplicaSet", "metadata", "name", name, "namespace", object_namespace(o->d),
-			       "ownerReferences", object_owner_ref(o->d), "spec", "selector",
-			       json_path(o->d, "spec.selector"), "template", json_path(o->d, "spec.template"));
+	json_t *rs = json_pack(
+		"{s:s, s:s, s:{s:s, s:s, s:[o]}, s:{s:O, s:O}}", "apiVersion", "apps/v1", "kind",
+		"ReplicaSet", "metadata", "name", name, "namespace", object_namespace(o->d),
+		"ownerReferences", object_owner_ref(o->d), "spec", "selector",
+		json_path(o->d, "spec.selector"), "template", json_path(o->d, "spec.template"));
 	json_t *own = json_deep_copy(rs); /* the parts above are shared with the Deployment */
 	int64_t total = deployment_sum(o->sets, "spec.replicas");
 
 	json_decref(rs);
 	json_path_set_new(own, "spec.template.metadata.labels.pod-template-hash", json_text(hash));
 	json_path_set_new(own, "spec.selector.matchLabels.pod-template-hash", json_text(hash));
-	json_path_set_new(own, "metadata.labels", json_deep_copy(json_path(own, "spec.template.metadata.labels")));
-	json_path_set_new(own, "spec.replicas",
-			  json_integer(rolling_initial(o->replicas, total, o->limits, o->recreate)));
+	json_path_set_new(own, "metadata.labels",
+			  json_deep_copy(json_path(own, "spec.template.metadata.labels")));
+	json_path_set_new(
+		own, "spec.replicas",
+		json_integer(rolling_initial(o->replicas, total, o->limits, o->recreate)));
 	json_path_set_new(own, "spec.minReadySeconds",
 			  json_integer(json_path_int(o->d, "spec.minReadySeconds", 0)));
 	copy_annotations(own, o->d);
@@ -304,9 +315,11 @@ static void create_new_set(struct rollout *o)
 	autofree char *message = NULL;
 	char now[CLOCK_RFC3339_SIZE];
 
-	if (store_create(o->r->store, rs, &there) == 1) { /* the name is taken by another template */
-		write_status_member(o, "status.collisionCount",
-				    json_integer(json_path_int(o->d, "status.collisionCount", 0) + 1));
+	if (store_create(o->r->store, rs, &there) ==
+	    1) { /* the name is taken by another template */
+		write_status_member(
+			o, "status.collisionCount",
+			json_integer(json_path_int(o->d, "status.collisionCount", 0) + 1));
 		reconciler_queue_object(o->r, WORK_DEPLOYMENT, o->d);
 		return;
 	}
@@ -318,11 +331,13 @@ static void create_new_set(struct rollout *o)
 	reconciler_rfc3339(o->r, now);
 	if (!json_path(d, "status.conditions"))
 		json_path_set_new(d, "status.conditions", json_array());
-	deployment_status_progress(json_object_get(d, "status"), "True", "NewReplicaSetCreated", message, now);
+	deployment_status_progress(json_object_get(d, "status"), "True", "NewReplicaSetCreated",
+				   message, now);
 	(void)store_update_status(o->r->store, d);
 	if (json_path_int(there, "spec.replicas", 0) > 0)
-		events_normal(o->r, o->d, COMPONENT, "ScalingReplicaSet", "Scaled up replica set %s from 0 to %lld",
-			      object_name(there), (long long)json_path_int(there, "spec.replicas", 0));
+		events_normal(o->r, o->d, COMPONENT, "ScalingReplicaSet",
+			      "Scaled up replica set %s from 0 to %lld", object_name(there),
+			      (long long)json_path_int(there, "spec.replicas", 0));
 }
 
 static void scale_set(struct rollout *o, const json_t *rs, int64_t size)
@@ -334,8 +349,10 @@ static void scale_set(struct rollout *o, const json_t *rs, int64_t size)
 	set_size_annotations(o, copy);
 	(void)store_update(o->r->store, copy);
 	if (size != had)
-		events_normal(o->r, o->d, COMPONENT, "ScalingReplicaSet", "Scaled %s replica set %s from %lld to %lld",
-			      size > had ? "up" : "down", object_name(rs), (long long)had, (long long)size);
+		events_normal(o->r, o->d, COMPONENT, "ScalingReplicaSet",
+			      "Scaled %s replica set %s from %lld to %lld",
+			      size > had ? "up" : "down", object_name(rs), (long long)had,
+			      (long long)size);
 }
 
 /* ---- strategies ---- */
@@ -370,14 +387,12 @@ static bool pod_of_olds_left(const struct rollout *o)
 	json_t *pod, *rs;
 	size_t i, k;
 
-	json_array_foreach(pods, i, pod)
-	{
+	json_array_foreach(pods, i, pod) {
 		const char *phase = json_path_str(pod, "status.phase", "Pending");
 
 		if (str_eq(phase, "Succeeded") || str_eq(phase, "Failed"))
 			continue;
-		json_array_foreach(o->olds, k, rs)
-		{
+		json_array_foreach(o->olds, k, rs) {
 			if (object_is_controlled_by(pod, rs))
 				return true;
 		}
@@ -391,8 +406,7 @@ static void recreate(struct rollout *o)
 	json_t *rs;
 	size_t i;
 
-	json_array_foreach(o->olds, i, rs)
-	{
+	json_array_foreach(o->olds, i, rs) {
 		if (json_path_int(rs, "spec.replicas", 0) > 0)
 			scale_set(o, rs, 0);
 	}
@@ -425,7 +439,8 @@ static void trim_history(struct rollout *o)
 	for (size_t i = 0; i < n && (int64_t)(n - i) > limit; i++) {
 		const json_t *rs = sorted[i];
 
-		if (json_path_int(rs, "spec.replicas", 0) == 0 && json_path_int(rs, "status.replicas", 0) == 0)
+		if (json_path_int(rs, "spec.replicas", 0) == 0 &&
+		    json_path_int(rs, "status.replicas", 0) == 0)
 			reconciler_delete(o->r, rs);
 	}
 }
@@ -442,10 +457,11 @@ static const char *missing_image(const struct rollout *o, char message[512])
 	json_t *pod;
 	size_t i, k;
 
-	json_array_foreach(pods, i, pod)
-	{
+	json_array_foreach(pods, i, pod) {
 		const char *text = "";
-		const char *reason = object_is_controlled_by(pod, o->new) ? pod_status_failure(pod, &text) : NULL;
+		const char *reason = object_is_controlled_by(pod, o->new)
+					     ? pod_status_failure(pod, &text)
+					     : NULL;
 
 		for (k = 0; reason && k < ARRAY_SIZE(image_reasons); k++) {
 			if (str_eq(reason, image_reasons[k])) {
@@ -464,18 +480,20 @@ static const json_t *last_available(const struct rollout *o)
 	json_t *rs;
 	size_t i;
 
-	json_array_foreach(o->olds, i, rs)
-	{
-		if (object_annotation(rs, WAS_AVAILABLE) && (!best || revision_of(rs) > revision_of(best)))
+	json_array_foreach(o->olds, i, rs) {
+		if (object_annotation(rs, WAS_AVAILABLE) &&
+		    (!best || revision_of(rs) > revision_of(best)))
 			best = rs;
 	}
 	return best;
 }
 
-/* An app that is being rolled out decides for itself (sync.c): it puts back all of the app, not one Deployment. */
+/* An app that is being rolled out decides for itself (sync.c): it puts back all of the app, not one
+ * Deployment. */
 static bool go_back(struct rollout *o)
 {
-	const json_t *target = o->new && !object_annotation(o->new, WAS_AVAILABLE) ? last_available(o) : NULL;
+	const json_t *target =
+		o->new && !object_annotation(o->new, WAS_AVAILABLE) ? last_available(o) : NULL;
 	autojson *d = NULL, *template = NULL;
 	const char *reason;
 	char message[512];
@@ -534,7 +552,10 @@ static void refresh(struct rollout *o)
 static void write_status(struct rollout *o)
 {
 	char now[CLOCK_RFC3339_SIZE];
-	struct deployment_view v = {.deployment = o->d, .new_rs = o->new, .all = o->sets, .now = now,
+	struct deployment_view v = {.deployment = o->d,
+				    .new_rs = o->new,
+				    .all = o->sets,
+				    .now = now,
 				    .now_ns = reconciler_realtime_ns(o->r)};
 	autofree char *key = mem_asprintf("%s/%s", object_namespace(o->d), object_name(o->d));
 	autojson *d = json_deep_copy(o->d);

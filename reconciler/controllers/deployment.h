@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The Deployment controller: which ReplicaSet is the new one, how large each may be, and what the status says. The
- * arithmetic of a rolling step is in rolling.h.
+ * The Deployment controller: which ReplicaSet is the new one, how large each may be, and what the
+ * status says. The arithmetic of a rolling step is in rolling.h.
  */
 #pragma once
 

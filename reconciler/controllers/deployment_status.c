@@ -21,16 +21,18 @@ int64_t deployment_sum(json_t *sets, const char *path)
 	json_t *rs;
 	size_t i;
 
-	json_array_foreach(sets, i, rs) sum += json_path_int(rs, path, 0);
+	json_array_foreach(sets, i, rs)
+		sum += json_path_int(rs, path, 0);
 	return sum;
 }
 
-void deployment_status_progress(json_t *status, const char *value, const char *reason, const char *message,
-				const char *now)
+void deployment_status_progress(json_t *status, const char *value, const char *reason,
+				const char *message, const char *now)
 {
 	autojson *o = json_pack("{s:O}", "status", status);
 	json_t *c = json_incref(object_condition(o, "Progressing"));
-	bool same = c && str_eq(json_path_str(c, "status", ""), value) && str_eq(json_path_str(c, "reason", ""), reason);
+	bool same = c && str_eq(json_path_str(c, "status", ""), value) &&
+		    str_eq(json_path_str(c, "reason", ""), reason);
 
 	if (!same || str_eq(reason, "ReplicaSetUpdated")) {
 		object_set_condition(o, "Progressing", value, reason, message, now);
@@ -43,7 +45,8 @@ static bool counts_complete(const json_t *deployment, const json_t *status)
 {
 	int64_t want = json_path_int(deployment, "spec.replicas", 1);
 
-	return json_path_int(status, "updatedReplicas", 0) == want && json_path_int(status, "replicas", 0) == want &&
+	return json_path_int(status, "updatedReplicas", 0) == want &&
+	       json_path_int(status, "replicas", 0) == want &&
 	       json_path_int(status, "availableReplicas", 0) == want;
 }
 
@@ -53,15 +56,18 @@ static bool counts_progressed(const json_t *old, const json_t *new)
 	int64_t updated_new = json_path_int(new, "updatedReplicas", 0);
 
 	return updated_new > updated_old ||
-	       json_path_int(new, "replicas", 0) - updated_new < json_path_int(old, "replicas", 0) - updated_old ||
+	       json_path_int(new, "replicas", 0) - updated_new <
+		       json_path_int(old, "replicas", 0) - updated_old ||
 	       json_path_int(new, "readyReplicas", 0) > json_path_int(old, "readyReplicas", 0) ||
-	       json_path_int(new, "availableReplicas", 0) > json_path_int(old, "availableReplicas", 0);
+	       json_path_int(new, "availableReplicas", 0) >
+		       json_path_int(old, "availableReplicas", 0);
 }
 
 static void set_available(const struct deployment_view *v, json_t *status)
 {
 	int64_t replicas = json_path_int(v->deployment, "spec.replicas", 1);
-	struct rolling_limits l = rolling_limits(json_path(v->deployment, "spec.strategy"), replicas);
+	struct rolling_limits l =
+		rolling_limits(json_path(v->deployment, "spec.strategy"), replicas);
 	bool enough = json_path_int(status, "availableReplicas", 0) >= replicas - l.unavailable;
 	autojson *o = json_pack("{s:O}", "status", status);
 
@@ -77,31 +83,39 @@ static int64_t seconds_left(const struct deployment_view *v, const json_t *progr
 {
 	int64_t since_ns = v->now_ns;
 
-	(void)clock_parse_rfc3339(&since_ns, json_path_str(progressing, "lastUpdateTime",
-							   json_path_str(progressing, "lastTransitionTime", "")));
-	return json_path_int(v->deployment, "spec.progressDeadlineSeconds", 600) - (v->now_ns - since_ns) / 1000000000;
+	(void)clock_parse_rfc3339(
+		&since_ns, json_path_str(progressing, "lastUpdateTime",
+					 json_path_str(progressing, "lastTransitionTime", "")));
+	return json_path_int(v->deployment, "spec.progressDeadlineSeconds", 600) -
+	       (v->now_ns - since_ns) / 1000000000;
 }
 
-static void set_progressing(const struct deployment_view *v, json_t *status, int64_t *ret_deadline_s)
+static void set_progressing(const struct deployment_view *v, json_t *status,
+			    int64_t *ret_deadline_s)
 {
 	autojson *o = json_pack("{s:O}", "status", status);
 	const char *name = v->new_rs ? object_name(v->new_rs) : object_name(v->deployment);
 	const json_t *old = object_condition(o, "Progressing");
-	bool done = old && str_eq(json_path_str(old, "reason", ""), "NewReplicaSetAvailable") &&
-		    json_path_int(status, "replicas", 0) == json_path_int(status, "updatedReplicas", 0);
+	bool done =
+		old && str_eq(json_path_str(old, "reason", ""), "NewReplicaSetAvailable") &&
+		json_path_int(status, "replicas", 0) == json_path_int(status, "updatedReplicas", 0);
 	autofree char *message = NULL;
 
-	if (json_path_int(v->deployment, "spec.progressDeadlineSeconds", 600) >= NO_DEADLINE || done)
+	if (json_path_int(v->deployment, "spec.progressDeadlineSeconds", 600) >= NO_DEADLINE ||
+	    done)
 		return;
 	if (counts_complete(v->deployment, status)) {
 		message = mem_asprintf("ReplicaSet \"%s\" has successfully progressed.", name);
-		deployment_status_progress(status, "True", "NewReplicaSetAvailable", message, v->now);
+		deployment_status_progress(status, "True", "NewReplicaSetAvailable", message,
+					   v->now);
 	} else if (counts_progressed(json_object_get(v->deployment, "status"), status)) {
 		message = mem_asprintf("ReplicaSet \"%s\" is progressing.", name);
 		deployment_status_progress(status, "True", "ReplicaSetUpdated", message, v->now);
-	} else if (old && !str_eq(json_path_str(old, "reason", ""), "DeploymentPaused") && seconds_left(v, old) < 0) {
+	} else if (old && !str_eq(json_path_str(old, "reason", ""), "DeploymentPaused") &&
+		   seconds_left(v, old) < 0) {
 		message = mem_asprintf("ReplicaSet \"%s\" has timed out progressing.", name);
-		deployment_status_progress(status, "False", "ProgressDeadlineExceeded", message, v->now);
+		deployment_status_progress(status, "False", "ProgressDeadlineExceeded", message,
+					   v->now);
 		return;
 	}
 	old = object_condition(o, "Progressing");
@@ -117,17 +131,22 @@ json_t *deployment_status(const struct deployment_view *v, int64_t *ret_deadline
 	json_t *s = json_object();
 
 	*ret_deadline_s = -1;
-	json_set(s, "observedGeneration", json_integer(json_path_int(v->deployment, "metadata.generation", 0)));
+	json_set(s, "observedGeneration",
+		 json_integer(json_path_int(v->deployment, "metadata.generation", 0)));
 	json_set(s, "replicas", json_integer(deployment_sum(v->all, "status.replicas")));
-	json_set(s, "updatedReplicas", json_integer(v->new_rs ? json_path_int(v->new_rs, "status.replicas", 0) : 0));
+	json_set(s, "updatedReplicas",
+		 json_integer(v->new_rs ? json_path_int(v->new_rs, "status.replicas", 0) : 0));
 	json_set(s, "readyReplicas", json_integer(deployment_sum(v->all, "status.readyReplicas")));
 	json_set(s, "availableReplicas", json_integer(available));
 	json_set(s, "unavailableReplicas", json_integer(unavailable > 0 ? unavailable : 0));
-	json_set(s, "terminatingReplicas", json_integer(deployment_sum(v->all, "status.terminatingReplicas")));
+	json_set(s, "terminatingReplicas",
+		 json_integer(deployment_sum(v->all, "status.terminatingReplicas")));
 	if (json_object_get(old, "collisionCount"))
 		json_set(s, "collisionCount", json_incref(json_object_get(old, "collisionCount")));
 	json_set(s, "conditions",
-		 json_object_get(old, "conditions") ? json_deep_copy(json_object_get(old, "conditions")) : json_array());
+		 json_object_get(old, "conditions")
+			 ? json_deep_copy(json_object_get(old, "conditions"))
+			 : json_array());
 	set_available(v, s);
 	set_progressing(v, s, ret_deadline_s);
 	return s;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Owner garbage collection and the namespace cascade (k8s-semantics: a reference is solid while an object with that
- * very uid exists; without any solid one the dependent is deleted).
+ * Owner garbage collection and the namespace cascade (k8s-semantics: a reference is solid while an
+ * object with that very uid exists; without any solid one the dependent is deleted).
  */
 #include "reconciler/controllers/garbage.h"
 
@@ -18,8 +18,7 @@ static bool owned_by_uid(const json_t *object, const char *uid)
 	json_t *ref;
 	size_t i;
 
-	json_array_foreach(json_path(object, "metadata.ownerReferences"), i, ref)
-	{
+	json_array_foreach(json_path(object, "metadata.ownerReferences"), i, ref) {
 		if (str_eq(json_path_str(ref, "uid", ""), uid))
 			return true;
 	}
@@ -31,8 +30,7 @@ static bool has_solid_owner(struct reconciler *r, const json_t *object)
 	json_t *ref;
 	size_t i;
 
-	json_array_foreach(json_path(object, "metadata.ownerReferences"), i, ref)
-	{
+	json_array_foreach(json_path(object, "metadata.ownerReferences"), i, ref) {
 		if (store_get_uid(r->store, json_path_str(ref, "uid", "")))
 			return true;
 	}
@@ -51,8 +49,7 @@ static void queue_if_dangling(const json_t *object, void *data)
 	json_t *ref;
 	size_t i;
 
-	json_array_foreach(json_path(object, "metadata.ownerReferences"), i, ref)
-	{
+	json_array_foreach(json_path(object, "metadata.ownerReferences"), i, ref) {
 		if (!store_get_uid(r->store, json_path_str(ref, "uid", "")))
 			reconciler_queue(r, WORK_ORPHANS, json_path_str(ref, "uid", ""));
 	}
@@ -75,7 +72,8 @@ static void delete_orphan(const json_t *object, void *data)
 {
 	struct orphan_walk *w = data;
 
-	if (owned_by_uid(object, w->uid) && !has_solid_owner(w->r, object) && !object_deleting(object))
+	if (owned_by_uid(object, w->uid) && !has_solid_owner(w->r, object) &&
+	    !object_deleting(object))
 		reconciler_delete(w->r, object);
 }
 
@@ -130,7 +128,8 @@ void reconciler_delete(struct reconciler *r, const json_t *object)
 		mark_namespace(r, object);
 		break;
 	default:
-		(void)store_delete(r->store, object_kind(object), object_namespace(object), object_name(object));
+		(void)store_delete(r->store, object_kind(object), object_namespace(object),
+				   object_name(object));
 	}
 }
 
@@ -141,7 +140,8 @@ static void delete_if_pod_or_left(const json_t *object, void *data)
 	reconciler_delete(data, object);
 }
 
-/* The controllers go with the pods: a ReplicaSet left alone would make new ones as fast as they end. */
+/* The controllers go with the pods: a ReplicaSet left alone would make new ones as fast as they
+ * end. */
 static void delete_contents(struct reconciler *r, const char *name)
 {
 	for (int kind = 0; kind < KIND_N_; kind++) {

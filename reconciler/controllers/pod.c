@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Observe, plan, act, write status: the loop of one pod, and the answers of the runtime that feed it. Intent (the pod
- * object with its uid and attempt numbers) is durable before any effect, and the effects are keyed by it.
+ * Observe, plan, act, write status: the loop of one pod, and the answers of the runtime that feed
+ * it. Intent (the pod object with its uid and attempt numbers) is durable before any effect, and
+ * the effects are keyed by it.
  */
 #include "reconciler/controllers/pod.h"
 
@@ -29,8 +30,7 @@ static const json_t *old_container_status(const json_t *pod, const char *name)
 	json_t *s;
 	size_t i;
 
-	json_array_foreach(json_path(pod, "status.containerStatuses"), i, s)
-	{
+	json_array_foreach(json_path(pod, "status.containerStatuses"), i, s) {
 		if (str_eq(json_path_str(s, "name", ""), name))
 			return s;
 	}
@@ -43,18 +43,20 @@ static json_t *lost_end(struct reconciler *r, const json_t *status)
 	char now[CLOCK_RFC3339_SIZE];
 
 	reconciler_rfc3339(r, now);
-	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:s}", "exit_code", 137, "reason", "ContainerStatusUnknown",
-			 "message", "the container could not be located when recond came back", "started_at",
-			 json_path_str(status, "state.running.startedAt", ""), "finished_at", now, "id",
-			 json_path_str(status, "containerID", ""));
+	return json_pack("{s:i, s:s, s:s, s:s, s:s, s:s}", "exit_code", 137, "reason",
+			 "ContainerStatusUnknown", "message",
+			 "the container could not be located when recond came back", "started_at",
+			 json_path_str(status, "state.running.startedAt", ""), "finished_at", now,
+			 "id", json_path_str(status, "containerID", ""));
 }
 
 static json_t *end_from_status(const json_t *terminated)
 {
 	return json_pack("{s:I, s:s, s:s, s:s, s:s, s:s}", "exit_code",
 			 (json_int_t)json_path_int(terminated, "exitCode", 0), "reason",
-			 json_path_str(terminated, "reason", ""), "message", json_path_str(terminated, "message", ""),
-			 "started_at", json_path_str(terminated, "startedAt", ""), "finished_at",
+			 json_path_str(terminated, "reason", ""), "message",
+			 json_path_str(terminated, "message", ""), "started_at",
+			 json_path_str(terminated, "startedAt", ""), "finished_at",
 			 json_path_str(terminated, "finishedAt", ""), "id",
 			 json_path_str(terminated, "containerID", ""));
 }
@@ -63,7 +65,8 @@ static json_t *end_from_status(const json_t *terminated)
 static void adopt_status(struct reconciler *r, const json_t *pod, struct container_run *c)
 {
 	const json_t *status = old_container_status(pod, c->name);
-	const json_t *terminated = json_path(status, "state.terminated") ?: json_path(status, "lastState.terminated");
+	const json_t *terminated =
+		json_path(status, "state.terminated") ?: json_path(status, "lastState.terminated");
 	const char *image = json_path_str(status, "imageID", "");
 
 	if (!status || c->state != CONTAINER_WAITING || c->last)
@@ -85,8 +88,7 @@ static struct pod_run *observe(struct reconciler *r, const json_t *pod)
 	json_t *spec;
 	size_t i;
 
-	json_array_foreach(json_path(pod, "spec.containers"), i, spec)
-	{
+	json_array_foreach(json_path(pod, "spec.containers"), i, spec) {
 		const char *name = json_path_str(spec, "name", "");
 		bool known = pod_run_container(run, name) != NULL;
 		struct container_run *c = pod_run_add_container(run, name);
@@ -132,15 +134,15 @@ static const json_t *container_spec(const json_t *pod, const char *name)
 	json_t *spec;
 	size_t i;
 
-	json_array_foreach(json_path(pod, "spec.containers"), i, spec)
-	{
+	json_array_foreach(json_path(pod, "spec.containers"), i, spec) {
 		if (str_eq(json_path_str(spec, "name", ""), name))
 			return spec;
 	}
 	return NULL;
 }
 
-static void container_failed(struct reconciler *r, const json_t *pod, struct container_run *c, const struct err *err)
+static void container_failed(struct reconciler *r, const json_t *pod, struct container_run *c,
+			     const struct err *err)
 {
 	const char *reason = *err->reason ? err->reason : "CreateContainerError";
 	bool config = str_eq(reason, "CreateContainerConfigError");
@@ -156,28 +158,34 @@ static void container_failed(struct reconciler *r, const json_t *pod, struct con
 	c->retry_ms = reconciler_now_ms(r) + wait;
 	if (image)
 		events_warning(r, pod, "kubelet", "Failed", "Failed to pull image \"%s\": %s",
-			       json_path_str(container_spec(pod, c->name), "image", ""), err->message);
+			       json_path_str(container_spec(pod, c->name), "image", ""),
+			       err->message);
 	events_warning(r, pod, "kubelet", "Failed", "Error: %s", image ? reason : err->message);
 }
 
-/* The digest a container has to run: pinned by the app's rollout, or what its reference means here. */
-static bool wanted_image(struct reconciler *r, const json_t *pod, const json_t *spec, char digest[80])
+/* The digest a container has to run: pinned by the app's rollout, or what its reference means here.
+ */
+static bool wanted_image(struct reconciler *r, const json_t *pod, const json_t *spec,
+			 char digest[80])
 {
 	const char *pins = object_annotation(pod, SYNC_ANNOTATION_DIGESTS);
 	autojson *pinned = pins ? json_loads(pins, 0, NULL) : NULL;
 	const char *pin = json_path_str(pinned, json_path_str(spec, "name", ""), NULL);
 
-	return r->ports.image_resolve(r->ports.data, digest, pin ? pin : json_path_str(spec, "image", "")) == 1;
+	return r->ports.image_resolve(r->ports.data, digest,
+				      pin ? pin : json_path_str(spec, "image", "")) == 1;
 }
 
-static void act_image_missing(struct reconciler *r, const json_t *pod, const json_t *spec, struct container_run *c)
+static void act_image_missing(struct reconciler *r, const json_t *pod, const json_t *spec,
+			      struct container_run *c)
 {
 	const char *image = json_path_str(spec, "image", "");
 	struct err err = {0};
 
 	if (str_eq(json_path_str(spec, "imagePullPolicy", ""), "Never")) {
 		(void)err_set(&err, ERR_INVALID, ENOENT, "ErrImageNeverPull",
-			      "Container image \"%s\" is not present with pull policy of Never", image);
+			      "Container image \"%s\" is not present with pull policy of Never",
+			      image);
 		container_failed(r, pod, c, &err);
 		return;
 	}
@@ -186,7 +194,8 @@ static void act_image_missing(struct reconciler *r, const json_t *pod, const jso
 	effect_image_get(r, image);
 }
 
-static void act_container_start(struct reconciler *r, const json_t *pod, struct pod_run *run, struct container_run *c)
+static void act_container_start(struct reconciler *r, const json_t *pod, struct pod_run *run,
+				struct container_run *c)
 {
 	const json_t *spec = container_spec(pod, c->name);
 	struct pod_request_env env = request_env(r, run);
@@ -211,7 +220,8 @@ static void act_container_start(struct reconciler *r, const json_t *pod, struct 
 	effect_container_start(r, request);
 }
 
-static void act_stop(struct reconciler *r, const json_t *pod, struct pod_run *run, struct container_run *c, int signo)
+static void act_stop(struct reconciler *r, const json_t *pod, struct pod_run *run,
+		     struct container_run *c, int signo)
 {
 	if (signo == SIGKILL)
 		c->kill_sent = true;
@@ -222,7 +232,8 @@ static void act_stop(struct reconciler *r, const json_t *pod, struct pod_run *ru
 }
 
 /* Carry out one step; false when it was the last of the pod. */
-static bool act(struct reconciler *r, const json_t *pod, struct pod_run *run, const struct pod_step *s)
+static bool act(struct reconciler *r, const json_t *pod, struct pod_run *run,
+		const struct pod_step *s)
 {
 	switch (s->type) {
 	case POD_STEP_SANDBOX_UP:
@@ -252,11 +263,13 @@ static bool act(struct reconciler *r, const json_t *pod, struct pod_run *run, co
 
 /* ---- status ---- */
 
-/* Waits that only show in the status (back-off over, ErrImagePull turning into ImagePullBackOff) are part of it. */
+/* Waits that only show in the status (back-off over, ErrImagePull turning into ImagePullBackOff)
+ * are part of it. */
 static void write_status(struct reconciler *r, const json_t *pod, const struct pod_run *run)
 {
 	char now[CLOCK_RFC3339_SIZE];
-	struct pod_status_env env = {.now = now, .host_ip = r->host_ip, .now_ms = reconciler_now_ms(r)};
+	struct pod_status_env env = {
+		.now = now, .host_ip = r->host_ip, .now_ms = reconciler_now_ms(r)};
 	autojson *copy = json_deep_copy(pod);
 
 	reconciler_rfc3339(r, now);
@@ -274,12 +287,15 @@ static void note_deletion(struct reconciler *r, const json_t *pod, struct pod_ru
 	grace_ms = json_path_int(pod, "metadata.deletionGracePeriodSeconds", 30) * 1000;
 	if (grace_ms < MIN_GRACE_MS)
 		grace_ms = MIN_GRACE_MS;
-	(void)clock_parse_rfc3339(&deadline_ns, json_path_str(pod, "metadata.deletionTimestamp", ""));
+	(void)clock_parse_rfc3339(&deadline_ns,
+				  json_path_str(pod, "metadata.deletionTimestamp", ""));
 	left_ms = (deadline_ns - reconciler_realtime_ns(r)) / 1000000;
 	if (left_ms < 0 || left_ms > grace_ms)
-		left_ms = left_ms < 0 ? 0 : grace_ms; /* the wall clock was moved, or recond was away */
+		left_ms = left_ms < 0 ? 0
+				      : grace_ms; /* the wall clock was moved, or recond was away */
 	if (!run->kill_ms)
-		run->kill_ms = reconciler_now_ms(r) + (uint64_t)(left_ms < MIN_GRACE_MS ? MIN_GRACE_MS : left_ms);
+		run->kill_ms = reconciler_now_ms(r) +
+			       (uint64_t)(left_ms < MIN_GRACE_MS ? MIN_GRACE_MS : left_ms);
 	else if (reconciler_now_ms(r) + (uint64_t)grace_ms < run->kill_ms)
 		run->kill_ms = reconciler_now_ms(r) + (uint64_t)grace_ms;
 }
@@ -332,12 +348,14 @@ void reconciler_sandbox_failed(struct reconciler *r, const char *uid, const stru
 		(void)err_reason(&run->failure, "FailedCreatePodSandBox");
 	run->retry_ms = reconciler_now_ms(r) + CREATE_RETRY_MS;
 	if (pod)
-		events_warning(r, pod, "kubelet", run->failure.reason, "Failed to create pod sandbox: %s", err->message);
+		events_warning(r, pod, "kubelet", run->failure.reason,
+			       "Failed to create pod sandbox: %s", err->message);
 	reconciler_queue(r, WORK_POD, uid);
 }
 
 /* The container an answer is about; NULL when the answer is of an older attempt. */
-static struct container_run *answered(struct reconciler *r, const char *uid, const char *name, unsigned int attempt)
+static struct container_run *answered(struct reconciler *r, const char *uid, const char *name,
+				      unsigned int attempt)
 {
 	struct pod_run *run = pods_add(r->pods, uid);
 	struct container_run *c = pod_run_add_container(run, name);
@@ -349,8 +367,8 @@ static struct container_run *answered(struct reconciler *r, const char *uid, con
 	return c;
 }
 
-void reconciler_container_started(struct reconciler *r, const char *uid, const char *name, unsigned int attempt,
-				  const json_t *info)
+void reconciler_container_started(struct reconciler *r, const char *uid, const char *name,
+				  unsigned int attempt, const json_t *info)
 {
 	struct container_run *c = answered(r, uid, name, attempt);
 	const json_t *pod = store_get_uid(r->store, uid);
@@ -369,8 +387,8 @@ void reconciler_container_started(struct reconciler *r, const char *uid, const c
 	}
 }
 
-void reconciler_container_failed(struct reconciler *r, const char *uid, const char *name, unsigned int attempt,
-				 const struct err *err)
+void reconciler_container_failed(struct reconciler *r, const char *uid, const char *name,
+				 unsigned int attempt, const struct err *err)
 {
 	struct container_run *c = answered(r, uid, name, attempt);
 	const json_t *pod = store_get_uid(r->store, uid);
@@ -384,12 +402,13 @@ void reconciler_container_failed(struct reconciler *r, const char *uid, const ch
 static void warn_backoff(struct reconciler *r, const json_t *pod, const struct container_run *c)
 {
 	if (c->retry_ms > reconciler_now_ms(r))
-		events_warning(r, pod, "kubelet", "BackOff", "Back-off restarting failed container %s in pod %s_%s(%s)",
-			       c->name, object_name(pod), object_namespace(pod), object_uid(pod));
+		events_warning(r, pod, "kubelet", "BackOff",
+			       "Back-off restarting failed container %s in pod %s_%s(%s)", c->name,
+			       object_name(pod), object_namespace(pod), object_uid(pod));
 }
 
-void reconciler_container_exited(struct reconciler *r, const char *uid, const char *name, unsigned int attempt,
-				 const json_t *info)
+void reconciler_container_exited(struct reconciler *r, const char *uid, const char *name,
+				 unsigned int attempt, const json_t *info)
 {
 	struct container_run *c = answered(r, uid, name, attempt);
 	const json_t *pod = store_get_uid(r->store, uid);
@@ -443,12 +462,14 @@ static void image_answered(struct pod_run *run, void *data)
 		if (a->err)
 			container_failed(a->r, pod, c, a->err);
 		else
-			events_normal(a->r, pod, "kubelet", "Pulled", "Successfully pulled image \"%s\"", a->ref);
+			events_normal(a->r, pod, "kubelet", "Pulled",
+				      "Successfully pulled image \"%s\"", a->ref);
 		reconciler_queue(a->r, WORK_POD, run->uid);
 	}
 }
 
-void reconciler_image_done(struct reconciler *r, const char *ref, const char *digest, const struct err *err)
+void reconciler_image_done(struct reconciler *r, const char *ref, const char *digest,
+			   const struct err *err)
 {
 	struct image_answer a = {.r = r, .ref = ref, .err = digest ? NULL : err};
 
@@ -464,7 +485,8 @@ static void recover_run(struct pod_run *run, void *data)
 
 	if (!store_get_uid(r->store, run->uid)) {
 		run->sandbox = SANDBOX_STOPPING;
-		effect_pod_down(r, run->uid); /* carried out by the pass that reconciler_recovered queues */
+		effect_pod_down(
+			r, run->uid); /* carried out by the pass that reconciler_recovered queues */
 	}
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The pod controller, recond's kubelet: keeps what runs in line with the pod objects, one step at a time, and writes
- * their status. Decisions are pod_plan's, the status is pod_status's; here is the acting.
+ * The pod controller, recond's kubelet: keeps what runs in line with the pod objects, one step at a
+ * time, and writes their status. Decisions are pod_plan's, the status is pod_status's; here is the
+ * acting.
  */
 #pragma once
 

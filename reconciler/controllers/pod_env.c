@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Environment resolution. Sources, order and texts are the kubelet's (k8s: envFrom before env, $(VAR) sees what came
- * before, a referenced value is not expanded itself).
+ * Environment resolution. Sources, order and texts are the kubelet's (k8s: envFrom before env,
+ * $(VAR) sees what came before, a referenced value is not expanded itself).
  */
 #include "reconciler/controllers/pod_env.h"
 
@@ -42,7 +42,8 @@ char *pod_env_unbase64(const char *text)
 /* One value of a ConfigMap or Secret as text; NULL when the key is absent. Owned by the caller. */
 static char *config_text(const json_t *config, const char *key)
 {
-	const char *value = json_string_value(json_object_get(json_object_get(config, "data"), key));
+	const char *value =
+		json_string_value(json_object_get(json_object_get(config, "data"), key));
 
 	if (!value)
 		return NULL;
@@ -51,12 +52,12 @@ static char *config_text(const json_t *config, const char *key)
 
 static int not_found(struct err *err, enum kind kind, const char *name)
 {
-	return err_set(err, ERR_TRANSIENT, ENOENT, "CreateContainerConfigError", "%s \"%s\" not found",
-		       kind == KIND_SECRET ? "secret" : "configmap", name);
+	return err_set(err, ERR_TRANSIENT, ENOENT, "CreateContainerConfigError",
+		       "%s \"%s\" not found", kind == KIND_SECRET ? "secret" : "configmap", name);
 }
 
-static int from_key(char **ret, const json_t *pod, const json_t *ref, enum kind kind, const struct store *store,
-		    struct err *err)
+static int from_key(char **ret, const json_t *pod, const json_t *ref, enum kind kind,
+		    const struct store *store, struct err *err)
 {
 	const char *name = json_path_str(ref, "name", ""), *key = json_path_str(ref, "key", "");
 	const json_t *config = store_get(store, kind, object_namespace(pod), name);
@@ -67,8 +68,9 @@ static int from_key(char **ret, const json_t *pod, const json_t *ref, enum kind 
 	*ret = config ? config_text(config, key) : NULL;
 	if (!*ret && !optional)
 		return err_set(err, ERR_TRANSIENT, ENOENT, "CreateContainerConfigError",
-			       "couldn't find key %s in %s %s/%s", key, kind == KIND_SECRET ? "Secret" : "ConfigMap",
-			       object_namespace(pod), name);
+			       "couldn't find key %s in %s %s/%s", key,
+			       kind == KIND_SECRET ? "Secret" : "ConfigMap", object_namespace(pod),
+			       name);
 	return 0;
 }
 
@@ -110,8 +112,7 @@ static const json_t *container_named(const json_t *pod, const json_t *spec, cons
 
 	if (!*name)
 		return spec;
-	json_array_foreach(json_path(pod, "spec.containers"), i, c)
-	{
+	json_array_foreach(json_path(pod, "spec.containers"), i, c) {
 		if (str_eq(json_path_str(c, "name", ""), name))
 			return c;
 	}
@@ -136,9 +137,10 @@ static int from_source(char **ret, const json_t *pod, const json_t *spec, const 
 	}
 	ref = json_object_get(source, "resourceFieldRef");
 	if (ref)
-		*ret = pod_resources_field(container_named(pod, spec, json_path_str(ref, "containerName", "")),
-					   json_path_str(ref, "resource", ""), json_path_str(ref, "divisor", ""),
-					   &env->node);
+		*ret = pod_resources_field(
+			container_named(pod, spec, json_path_str(ref, "containerName", "")),
+			json_path_str(ref, "resource", ""), json_path_str(ref, "divisor", ""),
+			&env->node);
 	return 0;
 }
 
@@ -147,8 +149,7 @@ static void add_config(json_t *vars, const json_t *config, const char *prefix)
 	const char *key;
 	json_t *value;
 
-	json_object_foreach(json_object_get(config, "data"), key, value)
-	{
+	json_object_foreach(json_object_get(config, "data"), key, value) {
 		autofree char *name = mem_asprintf("%s%s", prefix, key);
 		autofree char *text = config_text(config, key);
 
@@ -156,16 +157,16 @@ static void add_config(json_t *vars, const json_t *config, const char *prefix)
 	}
 }
 
-static int add_env_from(json_t *vars, const json_t *pod, const json_t *spec, const struct pod_request_env *env,
-			struct err *err)
+static int add_env_from(json_t *vars, const json_t *pod, const json_t *spec,
+			const struct pod_request_env *env, struct err *err)
 {
 	json_t *item;
 	size_t i;
 
-	json_array_foreach(json_object_get(spec, "envFrom"), i, item)
-	{
+	json_array_foreach(json_object_get(spec, "envFrom"), i, item) {
 		enum kind kind = json_object_get(item, "secretRef") ? KIND_SECRET : KIND_CONFIGMAP;
-		const json_t *ref = json_object_get(item, kind == KIND_SECRET ? "secretRef" : "configMapRef");
+		const json_t *ref =
+			json_object_get(item, kind == KIND_SECRET ? "secretRef" : "configMapRef");
 		const char *name = json_path_str(ref, "name", "");
 		const json_t *config = store_get(env->store, kind, object_namespace(pod), name);
 
@@ -189,12 +190,12 @@ int pod_env_resolve(json_t **ret_list, json_t **ret_vars, const json_t *pod, con
 	r = add_env_from(vars, pod, spec, env, err);
 	if (r < 0)
 		return r;
-	json_array_foreach(json_object_get(spec, "env"), i, item)
-	{
+	json_array_foreach(json_object_get(spec, "env"), i, item) {
 		autofree char *value = NULL;
 
 		if (json_object_get(item, "valueFrom")) {
-			r = from_source(&value, pod, spec, json_object_get(item, "valueFrom"), env, err);
+			r = from_source(&value, pod, spec, json_object_get(item, "valueFrom"), env,
+					err);
 			if (r < 0)
 				return r;
 			if (!value)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The pure half of the pod controller. Every decision looks at levels (what is there now), so that a restart of recond
- * between any two steps continues where it was.
+ * The pure half of the pod controller. Every decision looks at levels (what is there now), so that
+ * a restart of recond between any two steps continues where it was.
  */
 #include "reconciler/controllers/pod_plan.h"
 
@@ -109,11 +109,13 @@ static struct pod_step plan_ended(struct pod_run *run)
 }
 
 /* Can C be started now? Sets *again_ms when only time is missing. */
-static bool container_due(const json_t *pod, const struct container_run *c, uint64_t now_ms, uint64_t *again_ms)
+static bool container_due(const json_t *pod, const struct container_run *c, uint64_t now_ms,
+			  uint64_t *again_ms)
 {
 	if (c->state == CONTAINER_STARTING || c->state == CONTAINER_RUNNING || c->image_wanted)
 		return false;
-	if (c->state == CONTAINER_EXITED && !pod_may_restart(pod, json_path_int(c->last, "exit_code", 0)))
+	if (c->state == CONTAINER_EXITED &&
+	    !pod_may_restart(pod, json_path_int(c->last, "exit_code", 0)))
 		return false;
 	if (c->retry_ms > now_ms) {
 		if (c->retry_ms < *again_ms)
@@ -133,7 +135,8 @@ static struct pod_step plan_containers(const json_t *pod, struct pod_run *run, u
 		if (container_due(pod, c, now_ms, &again_ms))
 			return step(POD_STEP_CONTAINER_START, c);
 		if (c->state == CONTAINER_STARTING || c->image_wanted)
-			break; /* in spec order: the next one waits until this one's start is decided */
+			break; /* in spec order: the next one waits until this one's start is
+				  decided */
 	}
 	return wait_until(again_ms);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The next step of a pod, as a pure function of its object, of what is known to run, and of the time. What the kubelet
- * does (start sequence, restart back-off, termination), one step at a time.
+ * The next step of a pod, as a pure function of its object, of what is known to run, and of the
+ * time. What the kubelet does (start sequence, restart back-off, termination), one step at a time.
  */
 #pragma once
 
@@ -11,7 +11,7 @@
 #include "reconciler/controllers/pod_run.h"
 
 enum pod_step_type {
-	POD_STEP_NONE,            /* nothing before again_ms */
+	POD_STEP_NONE, /* nothing before again_ms */
 	POD_STEP_SANDBOX_UP,
 	POD_STEP_CONTAINER_START, /* container c */
 	POD_STEP_CONTAINER_STOP,  /* container c: its stop signal */
@@ -24,7 +24,8 @@ enum pod_step_type {
 struct pod_step {
 	enum pod_step_type type;
 	struct container_run *c;
-	uint64_t again_ms; /* with POD_STEP_NONE: look again then; UINT64_MAX: only when something happens */
+	uint64_t again_ms; /* with POD_STEP_NONE: look again then; UINT64_MAX: only when something
+			      happens */
 };
 
 /* The step POD (its object) needs, given RUN at NOW_MS. Pure. */
@@ -39,10 +40,12 @@ const char *pod_step_name(enum pod_step_type type);
 bool pod_may_restart(const json_t *pod, int64_t exit_code);
 
 /*
- * When the attempt after an exit may start: at once for the first restart, then 10, 20, 40 ... 300 s after the exit; a
- * run of more than ten minutes starts the series again. Updates C's counter and retry_ms.
+ * When the attempt after an exit may start: at once for the first restart, then 10, 20, 40 ... 300
+ * s after the exit; a run of more than ten minutes starts the series again. Updates C's counter and
+ * retry_ms.
  */
 void pod_plan_backoff(struct container_run *c, uint64_t now_ms);
 
-/* The wait in seconds after N failures in a row to create a container or get its image: 10, 20 ... 300. */
+/* The wait in seconds after N failures in a row to create a container or get its image: 10, 20 ...
+ * 300. */
 uint64_t pod_retry_seconds(unsigned int n_failures);

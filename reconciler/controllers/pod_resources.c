@@ -36,7 +36,8 @@ int64_t pod_resources_bytes(const char *text)
 
 static const char *resource_text(const json_t *container, const char *list, const char *name)
 {
-	return json_path_str(json_object_get(json_object_get(container, "resources"), list), name, "");
+	return json_path_str(json_object_get(json_object_get(container, "resources"), list), name,
+			     "");
 }
 
 /* A request, which a limit alone stands in for; in milli. 0 when neither is there. */
@@ -91,8 +92,7 @@ static int64_t sum_limits(const json_t *pod_spec, const char *name)
 	json_t *c;
 	size_t i;
 
-	json_array_foreach(json_object_get(pod_spec, "containers"), i, c)
-	{
+	json_array_foreach(json_object_get(pod_spec, "containers"), i, c) {
 		int64_t limit = pod_resources_milli(resource_text(c, "limits", name));
 
 		if (limit <= 0)
@@ -108,7 +108,8 @@ json_t *pod_resources_sandbox(const json_t *pod_spec)
 	int64_t cpu = 0;
 	size_t i;
 
-	json_array_foreach(json_object_get(pod_spec, "containers"), i, c) cpu += request_milli(c, "cpu");
+	json_array_foreach(json_object_get(pod_spec, "containers"), i, c)
+		cpu += request_milli(c, "cpu");
 	json_set(out, "cpuShares", json_integer(shares(cpu)));
 	set_limits(out, sum_limits(pod_spec, "cpu"), sum_limits(pod_spec, "memory"));
 	return out;
@@ -116,7 +117,8 @@ json_t *pod_resources_sandbox(const json_t *pod_spec)
 
 static bool has_any(const json_t *container)
 {
-	static const char *const lists[] = {"requests", "limits"}, *const names[] = {"cpu", "memory"};
+	static const char *const lists[] = {"requests", "limits"}, *const names[] = {"cpu",
+										     "memory"};
 
 	for (size_t l = 0; l < ARRAY_SIZE(lists); l++) {
 		for (size_t n = 0; n < ARRAY_SIZE(names); n++) {
@@ -147,8 +149,7 @@ const char *pod_qos_class(const json_t *spec)
 	json_t *c;
 	size_t i;
 
-	json_array_foreach(json_object_get(spec, "containers"), i, c)
-	{
+	json_array_foreach(json_object_get(spec, "containers"), i, c) {
 		any |= has_any(c);
 		all &= is_guaranteed(c);
 	}
@@ -157,7 +158,8 @@ const char *pod_qos_class(const json_t *spec)
 	return all ? "Guaranteed" : "Burstable";
 }
 
-int pod_resources_oom_score_adj(const json_t *pod_spec, const json_t *container_spec, int64_t node_memory_bytes)
+int pod_resources_oom_score_adj(const json_t *pod_spec, const json_t *container_spec,
+				int64_t node_memory_bytes)
 {
 	const char *qos = pod_qos_class(pod_spec);
 	int64_t request = request_milli(container_spec, "memory") / 1000;
@@ -167,7 +169,8 @@ int pod_resources_oom_score_adj(const json_t *pod_spec, const json_t *container_
 		return -997;
 	if (str_eq(qos, "BestEffort"))
 		return 1000;
-	adj = 1000 - (node_memory_bytes >= 1024 ? 1000 * (request >> 10) / (node_memory_bytes >> 10) : 0);
+	adj = 1000 -
+	      (node_memory_bytes >= 1024 ? 1000 * (request >> 10) / (node_memory_bytes >> 10) : 0);
 	if (adj < 3)
 		return 3;
 	return adj > 999 ? 999 : (int)adj;

@@ -129,7 +129,8 @@ struct container_run *pod_run_add_container(struct pod_run *run, const char *nam
 
 	if (c)
 		return c;
-	run->containers = mem_realloc(run->containers, run->n_containers + 1, sizeof(*run->containers));
+	run->containers =
+		mem_realloc(run->containers, run->n_containers + 1, sizeof(*run->containers));
 	c = &run->containers[run->n_containers++];
 	*c = (struct container_run){.name = mem_strdup(name)};
 	return c;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What is known of a running pod: its sandbox, and of each container the current attempt and how the last one ended.
- * Kept in memory only: after a restart it is rebuilt from what the runtime reports and from the pod's own status.
+ * What is known of a running pod: its sandbox, and of each container the current attempt and how
+ * the last one ended. Kept in memory only: after a restart it is rebuilt from what the runtime
+ * reports and from the pod's own status.
  */
 #pragma once
 

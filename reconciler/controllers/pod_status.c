@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pod status from container runs. The rules are the kubelet's; the reasons are interface strings that tools match on.
+ * Pod status from container runs. The rules are the kubelet's; the reasons are interface strings
+ * that tools match on.
  */
 #include "reconciler/controllers/pod_status.h"
 
@@ -23,7 +24,9 @@ static json_t *terminated_state(const json_t *end)
 	const char *message = json_path_str(end, "message", NULL);
 
 	if (!reason)
-		reason = json_path_bool(end, "oom_killed", false) ? "OOMKilled" : code == 0 ? "Completed" : "Error";
+		reason = json_path_bool(end, "oom_killed", false) ? "OOMKilled"
+			 : code == 0                              ? "Completed"
+								  : "Error";
 	json_set(t, "exitCode", json_integer(code));
 	json_set(t, "reason", json_text(reason));
 	if (message && *message)
@@ -48,7 +51,8 @@ static json_t *waiting_state(const char *reason, const char *message)
 
 static json_t *running_state(const struct container_run *c)
 {
-	return json_pack("{s:{s:s}}", "running", "startedAt", json_path_str(c->info, "started_at", ""));
+	return json_pack("{s:{s:s}}", "running", "startedAt",
+			 json_path_str(c->info, "started_at", ""));
 }
 
 /* An image that cannot be had shows the attempt and the wait in turns, as the kubelet does. */
@@ -58,8 +62,8 @@ static json_t *failed_state(const json_t *spec, const struct container_run *c, u
 	const char *image = json_path_str(spec, "image", "");
 
 	if (str_eq(reason, "ErrImagePull") && c->n_failures > 1 && c->retry_ms > now_ms) {
-		autofree char *message =
-			mem_asprintf("Back-off pulling image \"%s\": %s", image, c->failure.message);
+		autofree char *message = mem_asprintf("Back-off pulling image \"%s\": %s", image,
+						      c->failure.message);
 
 		return waiting_state("ImagePullBackOff", message);
 	}
@@ -72,15 +76,17 @@ static bool in_crash_backoff(const json_t *pod, const struct container_run *c, u
 	       pod_may_restart(pod, json_path_int(c->last, "exit_code", 0));
 }
 
-static json_t *container_state(const json_t *pod, const json_t *spec, const struct container_run *c, uint64_t now_ms)
+static json_t *container_state(const json_t *pod, const json_t *spec, const struct container_run *c,
+			       uint64_t now_ms)
 {
 	if (c->state == CONTAINER_RUNNING)
 		return running_state(c);
 	if (in_crash_backoff(pod, c, now_ms)) {
 		autofree char *message = mem_asprintf(
 			"back-off %llus restarting failed container=%s pod=%s_%s(%s)",
-			(unsigned long long)pod_retry_seconds(c->n_backoff > 1 ? c->n_backoff - 1 : 1), c->name,
-			object_name(pod), object_namespace(pod), object_uid(pod));
+			(unsigned long long)pod_retry_seconds(c->n_backoff > 1 ? c->n_backoff - 1
+									       : 1),
+			c->name, object_name(pod), object_namespace(pod), object_uid(pod));
 
 		return waiting_state("CrashLoopBackOff", message);
 	}
@@ -91,7 +97,8 @@ static json_t *container_state(const json_t *pod, const json_t *spec, const stru
 	return waiting_state("ContainerCreating", NULL);
 }
 
-static json_t *container_status(const json_t *pod, const json_t *spec, const struct container_run *c, uint64_t now_ms)
+static json_t *container_status(const json_t *pod, const json_t *spec,
+				const struct container_run *c, uint64_t now_ms)
 {
 	bool running = c->state == CONTAINER_RUNNING;
 	json_t *state = container_state(pod, spec, c, now_ms);
@@ -107,7 +114,9 @@ static json_t *container_status(const json_t *pod, const json_t *spec, const str
 		json_set(s, "containerID", json_text(json_path_str(c->info, "id", "")));
 	else if (c->last)
 		json_set(s, "containerID", json_text(json_path_str(c->last, "id", "")));
-	json_set(s, "lastState", c->last && !json_object_get(state, "terminated") ? terminated_state(c->last) : json_object());
+	json_set(s, "lastState",
+		 c->last && !json_object_get(state, "terminated") ? terminated_state(c->last)
+								  : json_object());
 	json_set(s, "state", state);
 	return s;
 }
@@ -184,12 +193,15 @@ static void set_conditions(json_t *o, const struct pod_run *run, const char *pha
 	if (ended)
 		reason = str_eq(phase, "Succeeded") ? "PodCompleted" : "PodFailed";
 	message = *ready == 'T' || ended ? mem_strdup("")
-					 : mem_asprintf("containers with unready status: [%s]", strbuf_str(&unready));
+					 : mem_asprintf("containers with unready status: [%s]",
+							strbuf_str(&unready));
 	object_set_condition(o, "PodReadyToStartContainers", sandbox ? "True" : "False",
-			     sandbox ? "" : run->failure.reason, sandbox ? "" : run->failure.message, now);
+			     sandbox ? "" : run->failure.reason,
+			     sandbox ? "" : run->failure.message, now);
 	object_set_condition(o, "Initialized", "True", "", "", now);
 	object_set_condition(o, "Ready", ready, *ready == 'T' ? "" : reason, message, now);
-	object_set_condition(o, "ContainersReady", ready, *ready == 'T' ? "" : reason, message, now);
+	object_set_condition(o, "ContainersReady", ready, *ready == 'T' ? "" : reason, message,
+			     now);
 	object_set_condition(o, "PodScheduled", "True", "", "", now);
 }
 
@@ -216,8 +228,8 @@ json_t *pod_status(const json_t *pod, const struct pod_run *run, const struct po
 		json_set(status, "podIPs", json_pack("[{s:s}]", "ip", run->ip));
 	}
 	for (size_t i = 0; i < run->n_containers; i++)
-		json_array_append_new(statuses, container_status(pod, json_array_get(specs, i), &run->containers[i],
-								 env->now_ms));
+		json_array_append_new(statuses, container_status(pod, json_array_get(specs, i),
+								 &run->containers[i], env->now_ms));
 	json_set(status, "containerStatuses", statuses);
 	set_conditions(o, run, phase, env->now);
 	return json_incref(status);
@@ -227,7 +239,7 @@ json_t *pod_status(const json_t *pod, const struct pod_run *run, const struct po
 
 static const char *const hopeless[] = {
 	"CreateContainerError", "CreateContainerConfigError", "RunContainerError", "ErrImagePull",
-	"ImagePullBackOff",	"ErrImageNeverPull",	      "InvalidImageName",  NULL,
+	"ImagePullBackOff",     "ErrImageNeverPull",          "InvalidImageName",  NULL,
 };
 
 const char *pod_status_failure(const json_t *pod, const char **ret_message)
@@ -236,8 +248,7 @@ const char *pod_status_failure(const json_t *pod, const char **ret_message)
 	json_t *statuses = json_path(pod, "status.containerStatuses"), *s;
 	size_t i;
 
-	json_array_foreach(statuses, i, s)
-	{
+	json_array_foreach(statuses, i, s) {
 		const char *waiting = json_path_str(s, "state.waiting.reason", "");
 		const char *ended = json_path_str(s, "lastState.terminated.reason",
 						  json_path_str(s, "state.terminated.reason", ""));
@@ -249,8 +260,9 @@ const char *pod_status_failure(const json_t *pod, const char **ret_message)
 			}
 		}
 		if (str_eq(ended, "StartError")) {
-			*ret_message = json_path_str(s, "lastState.terminated.message",
-						     json_path_str(s, "state.terminated.message", ""));
+			*ret_message =
+				json_path_str(s, "lastState.terminated.message",
+					      json_path_str(s, "state.terminated.message", ""));
 			return "StartError";
 		}
 	}

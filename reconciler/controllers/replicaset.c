@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ReplicaSets: claim, scale, count. One pass does the whole difference; pods are created in the same transaction that
- * counts them, so nothing is expected twice.
+ * ReplicaSets: claim, scale, count. One pass does the whole difference; pods are created in the
+ * same transaction that counts them, so nothing is expected twice.
  */
 #include "reconciler/controllers/replicaset.h"
 
@@ -19,7 +19,8 @@ bool replicaset_pod_ready(const json_t *pod)
 	return str_eq(json_path_str(object_condition(pod, "Ready"), "status", ""), "True");
 }
 
-bool replicaset_pod_available(const json_t *pod, int64_t min_ready_seconds, int64_t now_ns, uint64_t *ret_wait_ms)
+bool replicaset_pod_available(const json_t *pod, int64_t min_ready_seconds, int64_t now_ns,
+			      uint64_t *ret_wait_ms)
 {
 	int64_t since_ns = 0, missing_ms;
 
@@ -27,8 +28,8 @@ bool replicaset_pod_available(const json_t *pod, int64_t min_ready_seconds, int6
 		return false;
 	if (min_ready_seconds == 0)
 		return true;
-	(void)clock_parse_rfc3339(&since_ns,
-				  json_path_str(object_condition(pod, "Ready"), "lastTransitionTime", ""));
+	(void)clock_parse_rfc3339(
+		&since_ns, json_path_str(object_condition(pod, "Ready"), "lastTransitionTime", ""));
 	missing_ms = min_ready_seconds * 1000 - (now_ns - since_ns) / 1000000;
 	if (missing_ms <= 0)
 		return true;
@@ -50,8 +51,7 @@ static int64_t max_restarts(const json_t *pod)
 	json_t *s;
 	size_t i;
 
-	json_array_foreach(json_path(pod, "status.containerStatuses"), i, s)
-	{
+	json_array_foreach(json_path(pod, "status.containerStatuses"), i, s) {
 		if (json_path_int(s, "restartCount", 0) > max)
 			max = json_path_int(s, "restartCount", 0);
 	}
@@ -70,8 +70,10 @@ int replicaset_compare_victims(const json_t *a, const json_t *b)
 		return pending_a ? -1 : 1;
 	if (ready_a != ready_b)
 		return ready_a ? 1 : -1;
-	by_time = ready_a ? strcmp(json_path_str(object_condition(b, "Ready"), "lastTransitionTime", ""),
-				   json_path_str(object_condition(a, "Ready"), "lastTransitionTime", ""))
+	by_time = ready_a ? strcmp(json_path_str(object_condition(b, "Ready"), "lastTransitionTime",
+						 ""),
+				   json_path_str(object_condition(a, "Ready"), "lastTransitionTime",
+						 ""))
 			  : 0;
 	if (by_time)
 		return by_time;
@@ -93,13 +95,15 @@ static void set_owner(struct reconciler *r, const json_t *pod, const json_t *rs)
 	autojson *copy = json_deep_copy(pod);
 
 	if (rs)
-		json_path_set_new(copy, "metadata.ownerReferences", json_pack("[o]", object_owner_ref(rs)));
+		json_path_set_new(copy, "metadata.ownerReferences",
+				  json_pack("[o]", object_owner_ref(rs)));
 	else
 		json_path_del(copy, "metadata.ownerReferences");
 	(void)store_update_status(r->store, copy);
 }
 
-/* The pods of RS: its own that match; matching orphans become its own, its own that stopped matching are let go. */
+/* The pods of RS: its own that match; matching orphans become its own, its own that stopped
+ * matching are let go. */
 static json_t *claim_pods(struct reconciler *r, const json_t *rs)
 {
 	autojson *all = store_list(r->store, KIND_POD, object_namespace(rs));
@@ -107,17 +111,18 @@ static json_t *claim_pods(struct reconciler *r, const json_t *rs)
 	json_t *claimed = json_array(), *pod;
 	size_t i;
 
-	json_array_foreach(all, i, pod)
-	{
+	json_array_foreach(all, i, pod) {
 		bool matches = object_selector_matches(selector, json_path(pod, "metadata.labels"));
 		bool mine = object_is_controlled_by(pod, rs);
 
 		if (mine && !matches) {
 			set_owner(r, pod, NULL);
-		} else if (mine || (matches && !object_controller_ref(pod) && pod_active(pod) && !object_deleting(rs))) {
+		} else if (mine || (matches && !object_controller_ref(pod) && pod_active(pod) &&
+				    !object_deleting(rs))) {
 			if (!mine)
 				set_owner(r, pod, rs);
-			json_array_append(claimed, (json_t *)(uintptr_t)store_get_uid(r->store, object_uid(pod)));
+			json_array_append(claimed, (json_t *)(uintptr_t)store_get_uid(
+							   r->store, object_uid(pod)));
 		}
 	}
 	return claimed;
@@ -129,9 +134,9 @@ void replicaset_queue_matching(struct reconciler *r, const json_t *pod)
 	json_t *rs;
 	size_t i;
 
-	json_array_foreach(sets, i, rs)
-	{
-		if (object_selector_matches(json_path(rs, "spec.selector"), json_path(pod, "metadata.labels")))
+	json_array_foreach(sets, i, rs) {
+		if (object_selector_matches(json_path(rs, "spec.selector"),
+					    json_path(pod, "metadata.labels")))
 			reconciler_queue_object(r, WORK_REPLICASET, rs);
 	}
 }
@@ -140,13 +145,15 @@ void replicaset_queue_matching(struct reconciler *r, const json_t *pod)
 
 static void create_pod(struct reconciler *r, const json_t *rs)
 {
-	autojson *pod = json_pack("{s:s, s:s, s:{}}", "apiVersion", "v1", "kind", "Pod", "metadata");
+	autojson *pod =
+		json_pack("{s:s, s:s, s:{}}", "apiVersion", "v1", "kind", "Pod", "metadata");
 	const json_t *template = json_path(rs, "spec.template");
 	autofree char *base = mem_asprintf("%s-", object_name(rs));
 	const json_t *created = NULL;
 
 	if (json_path(template, "metadata.labels"))
-		json_path_set_new(pod, "metadata.labels", json_deep_copy(json_path(template, "metadata.labels")));
+		json_path_set_new(pod, "metadata.labels",
+				  json_deep_copy(json_path(template, "metadata.labels")));
 	if (json_path(template, "metadata.annotations"))
 		json_path_set_new(pod, "metadata.annotations",
 				  json_deep_copy(json_path(template, "metadata.annotations")));
@@ -198,8 +205,7 @@ static void write_status(struct reconciler *r, const json_t *rs, const json_t *c
 	json_t *pod, *status;
 	size_t i;
 
-	json_array_foreach((json_t *)(uintptr_t)claimed, i, pod)
-	{
+	json_array_foreach((json_t *)(uintptr_t)claimed, i, pod) {
 		autojson *selector = json_pack("{s:O?}", "matchLabels", labels);
 
 		terminating += object_deleting(pod);
@@ -208,12 +214,14 @@ static void write_status(struct reconciler *r, const json_t *rs, const json_t *c
 		replicas++;
 		fully += object_selector_matches(selector, json_path(pod, "metadata.labels"));
 		ready += replicaset_pod_ready(pod);
-		available += replicaset_pod_available(pod, json_path_int(rs, "spec.minReadySeconds", 0),
-						      reconciler_realtime_ns(r), &wait_ms);
+		available +=
+			replicaset_pod_available(pod, json_path_int(rs, "spec.minReadySeconds", 0),
+						 reconciler_realtime_ns(r), &wait_ms);
 	}
-	status = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "replicas", (json_int_t)replicas, "fullyLabeledReplicas",
-			   (json_int_t)fully, "readyReplicas", (json_int_t)ready, "availableReplicas",
-			   (json_int_t)available, "terminatingReplicas", (json_int_t)terminating, "observedGeneration",
+	status = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "replicas", (json_int_t)replicas,
+			   "fullyLabeledReplicas", (json_int_t)fully, "readyReplicas",
+			   (json_int_t)ready, "availableReplicas", (json_int_t)available,
+			   "terminatingReplicas", (json_int_t)terminating, "observedGeneration",
 			   (json_int_t)json_path_int(rs, "metadata.generation", 0));
 	if (json_path(rs, "status.conditions"))
 		json_set(status, "conditions", json_incref(json_path(rs, "status.conditions")));
@@ -230,7 +238,8 @@ void replicaset_reconcile(struct reconciler *r, const char *key)
 {
 	const char *slash = strchr(key, '/');
 	autofree char *ns = mem_strndup(key, (size_t)(slash - key));
-	autojson *rs = json_incref((json_t *)(uintptr_t)store_get(r->store, KIND_REPLICASET, ns, slash + 1));
+	autojson *rs = json_incref(
+		(json_t *)(uintptr_t)store_get(r->store, KIND_REPLICASET, ns, slash + 1));
 	autojson *claimed = NULL, *active = json_array(), *after = NULL;
 	json_t *pod;
 	size_t i;
@@ -238,8 +247,7 @@ void replicaset_reconcile(struct reconciler *r, const char *key)
 	if (!rs)
 		return;
 	claimed = claim_pods(r, rs);
-	json_array_foreach(claimed, i, pod)
-	{
+	json_array_foreach(claimed, i, pod) {
 		if (pod_active(pod))
 			json_array_append(active, pod);
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Rolling-update arithmetic. R = replicas, S = surge, U = unavailable, N = the new set, O = the old ones.
+ * Rolling-update arithmetic. R = replicas, S = surge, U = unavailable, N = the new set, O = the old
+ * ones.
  */
 #include "reconciler/controllers/rolling.h"
 
@@ -44,7 +45,8 @@ struct rolling_limits rolling_limits(const json_t *strategy, int64_t replicas)
 	if (str_eq(json_path_str(strategy, "type", "RollingUpdate"), "Recreate"))
 		return l;
 	l.surge = int_or_percent(json_object_get(rolling, "maxSurge"), replicas, true, 25);
-	l.unavailable = int_or_percent(json_object_get(rolling, "maxUnavailable"), replicas, false, 25);
+	l.unavailable =
+		int_or_percent(json_object_get(rolling, "maxUnavailable"), replicas, false, 25);
 	if (l.surge == 0 && l.unavailable == 0)
 		l.unavailable = 1;
 	l.unavailable = min64(l.unavailable, replicas);
@@ -98,8 +100,8 @@ static void shrink_healthy(struct rolling_set *olds, size_t n, int64_t room)
 	}
 }
 
-bool rolling_step(struct rolling_set *new, struct rolling_set *olds, size_t n_olds, int64_t replicas,
-		  struct rolling_limits limits)
+bool rolling_step(struct rolling_set *new, struct rolling_set *olds, size_t n_olds,
+		  int64_t replicas, struct rolling_limits limits)
 {
 	int64_t floor = replicas - limits.unavailable, total, available, budget;
 
@@ -123,7 +125,8 @@ bool rolling_step(struct rolling_set *new, struct rolling_set *olds, size_t n_ol
 	return new->spec + sum_spec(olds, n_olds) != total;
 }
 
-int64_t rolling_initial(int64_t replicas, int64_t total, struct rolling_limits limits, bool recreate)
+int64_t rolling_initial(int64_t replicas, int64_t total, struct rolling_limits limits,
+			bool recreate)
 {
 	int64_t room = replicas + limits.surge - total;
 
