@@ -303,6 +303,12 @@ struct reconciler *reconciler_free(struct reconciler *r)
 	store_unwatch(r->store, r->watch_id);
 	(void)store_commit(r->store,
 			   &err); /* what is lost here is derived again at the next start */
+	reconciler_abandon(r);
+	return NULL;
+}
+
+void reconciler_abandon(struct reconciler *r)
+{
 	for (size_t i = 0; i < r->n_effects; i++)
 		effect_clear(&r->effects[i]);
 	free(r->effects);
@@ -314,7 +320,6 @@ struct reconciler *reconciler_free(struct reconciler *r)
 	free(r->host_ip);
 	free(r->confirm_prune);
 	free(r);
-	return NULL;
 }
 
 struct store *reconciler_store(struct reconciler *r)

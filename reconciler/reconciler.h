@@ -40,6 +40,12 @@ struct reconciler *reconciler_free(struct reconciler *r);
 DEFINE_FREEP(struct reconciler, reconciler_free)
 
 /*
+ * Free R as a crash would: without committing what its open transaction holds and without touching
+ * the store, which may be gone already. For tests of recovery.
+ */
+void reconciler_abandon(struct reconciler *r);
+
+/*
  * Do everything that is due, in transactions, effects after their commit, and arm wake_at for the
  * rest. 0, or a negative errno with ERR fatal when the store failed: the process has to end and
  * start again.
