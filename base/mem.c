@@ -72,14 +72,21 @@ void *mem_memdup(const void *p, size_t n)
 	return copy;
 }
 
-char *mem_asprintf(const char *fmt, ...)
+char *mem_vasprintf(const char *fmt, va_list ap)
 {
 	char *s = NULL;
+	int n = vasprintf(&s, fmt, ap);
+
+	return checked(n < 0 ? NULL : s);
+}
+
+char *mem_asprintf(const char *fmt, ...)
+{
 	va_list ap;
-	int n;
+	char *s;
 
 	va_start(ap, fmt);
-	n = vasprintf(&s, fmt, ap);
+	s = mem_vasprintf(fmt, ap);
 	va_end(ap);
-	return checked(n < 0 ? NULL : s);
+	return s;
 }

@@ -22,6 +22,14 @@ static json_t *brief(const json_t *set)
 	return out;
 }
 
+/* The array KEY of J, or an empty one. Owned by the caller. */
+static json_t *list_member(const json_t *j, const char *key)
+{
+	json_t *list = json_object_get(j, key);
+
+	return list ? json_incref(list) : json_array();
+}
+
 static void ensure_object(struct reconciler *r, const struct app *app)
 {
 	autojson *o = NULL;
@@ -66,10 +74,8 @@ void app_status_write(struct reconciler *r, const struct app *app, const char *p
 		 json_pack("{s:s, s:s}", "revision", app->revision ? app->revision : "", "inputs",
 			   app->inputs ? app->inputs : ""));
 	json_set(status, "effective", brief(json_object_get(app->doc, "effective")));
-	json_set(status, "errors",
-		 json_incref(json_object_get(app->decoded, "errors") ?: json_array()));
-	json_set(status, "notes",
-		 json_incref(json_object_get(app->decoded, "notes") ?: json_array()));
+	json_set(status, "errors", list_member(app->decoded, "errors"));
+	json_set(status, "notes", list_member(app->decoded, "notes"));
 	json_set(copy, "status", status);
 	object_set_condition(copy, "Held", str_eq(phase, "Held") ? "True" : "False", reason,
 			     message, json_path_str(live, "metadata.creationTimestamp", ""));

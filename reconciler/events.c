@@ -110,8 +110,7 @@ void events_normal(struct reconciler *r, const json_t *object, const char *sourc
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&message, fmt, ap) < 0)
-		abort();
+	message = mem_vasprintf(fmt, ap);
 	va_end(ap);
 	record(r, object, source, "Normal", reason, message);
 }
@@ -123,8 +122,7 @@ void events_warning(struct reconciler *r, const json_t *object, const char *sour
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&message, fmt, ap) < 0)
-		abort();
+	message = mem_vasprintf(fmt, ap);
 	va_end(ap);
 	record(r, object, source, "Warning", reason, message);
 }

@@ -15,6 +15,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/str.h"
+#include "reconciler/object.h"
 
 enum answer_type {
 	ANSWER_SANDBOX,
@@ -592,6 +593,7 @@ void world_confirm_prune(struct world *w)
 
 /* ---- invariants ---- */
 
+/* Containers that serve: those of pods on their way out do not count. */
 static unsigned int running_total(const struct world *w)
 {
 	unsigned int n = 0;
@@ -599,6 +601,10 @@ static unsigned int running_total(const struct world *w)
 	json_t *pod, *c;
 
 	json_object_foreach(w->pods, uid, pod) {
+		const json_t *object = store_get_uid(w->store, uid);
+
+		if (!object || object_deleting(object))
+			continue;
 		json_object_foreach(json_object_get(pod, "containers"), name, c)
 			n += json_path_bool(c, "running", false);
 	}
