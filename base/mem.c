@@ -75,8 +75,9 @@ void *mem_memdup(const void *p, size_t n)
 char *mem_vasprintf(const char *fmt, va_list ap)
 {
 	char *s = NULL;
-	int n = vasprintf(&s, fmt, ap);
+	int n;
 
+	n = vasprintf(&s, fmt, ap);
 	return checked(n < 0 ? NULL : s);
 }
 
