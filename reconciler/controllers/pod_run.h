@@ -61,6 +61,7 @@ struct pod_run {
 
 struct pods;
 
+/* No pods yet. / Free all runs; NULL is fine, returns NULL. */
 struct pods *pods_new(void);
 struct pods *pods_free(struct pods *p);
 DEFINE_FREEP(struct pods, pods_free)
