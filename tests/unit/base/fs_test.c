@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -315,7 +316,9 @@ Test(fs, remove_tree_of_nothing_and_of_a_file)
 Test(fs, remove_tree_of_five_thousand_levels)
 {
 	autoclose int here = dup(dirfd_);
+	struct rlimit few = {100, 100};
 
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
 	for (int i = 0; i < 5000; i++) {
 		int next;
 
