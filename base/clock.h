@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Time and randomness of the host. Policy code takes both from reconciler/ports.h instead, so that a simulator can
- * replace them.
+ * Time and randomness of the host. Policy code takes both from reconciler/ports.h instead, so that
+ * a simulator can replace them.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * SHA-256 digests in the form of the OCI image specification ("descriptor.md", digests): "sha256:" and 64
- * lower-case hex digits. Streaming, by OpenSSL's EVP.
+ * SHA-256 digests in the form of the OCI image specification ("descriptor.md", digests): "sha256:"
+ * and 64 lower-case hex digits. Streaming, by OpenSSL's EVP.
  */
 #pragma once
 
@@ -28,10 +28,16 @@ void digest_final(struct digest_ctx *ctx, char ret[DIGEST_STR_SIZE]);
 /* One-shot digest of N bytes. */
 void digest_bytes(char ret[DIGEST_STR_SIZE], const void *data, size_t n);
 
-/* Digest of what is left to read in FD; 0 or negative errno with ERR. *ret_size (may be NULL): bytes read. */
+/*
+ * Digest of what is left to read in FD; 0 or negative errno with ERR. *ret_size (may be NULL):
+ * bytes read.
+ */
 int digest_fd(char ret[DIGEST_STR_SIZE], size_t *ret_size, int fd, struct err *err);
 
-/* True for exactly "sha256:" + 64 lower-case hex digits. Every digest from outside passes here before any use. */
+/*
+ * True for exactly "sha256:" + 64 lower-case hex digits. Every digest from outside passes here
+ * before any use.
+ */
 bool digest_valid(const char *s);
 
 /* The hex part of a valid digest, borrowed. Asserts validity. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The error value that travels upwards beside a negative return code. It is plain data: nothing to free, may be
- * copied and thrown away. The kind tells a controller what to do next, the reason becomes the reason of a
- * Condition or an Event, the message is for people.
+ * The error value that travels upwards beside a negative return code. It is plain data: nothing to
+ * free, may be copied and thrown away. The kind tells a controller what to do next, the reason
+ * becomes the reason of a Condition or an Event, the message is for people.
  */
 #pragma once
 
@@ -18,8 +18,8 @@ enum err_kind {
 
 struct err {
 	enum err_kind kind;
-	int code;          /* negative errno */
-	char reason[64];   /* CamelCase, e.g. "ErrImagePull"; "" when nobody named one */
+	int code;           /* negative errno */
+	char reason[64];    /* CamelCase, e.g. "ErrImagePull"; "" when nobody named one */
 	char message[2048]; /* lower case, no full stop; cut with "..." when longer */
 };
 
@@ -27,24 +27,27 @@ struct err {
 const char *err_kind_name(enum err_kind kind);
 
 /*
- * Record an error: KIND, CODE (positive or negative errno, stored negative), REASON (may be NULL) and a printf
- * message. ERR may be NULL (nothing recorded). Returns the negative code, so `return err_set(...)`.
+ * Record an error: KIND, CODE (positive or negative errno, stored negative), REASON (may be NULL)
+ * and a printf message. ERR may be NULL (nothing recorded). Returns the negative code, so `return
+ * err_set(...)`.
  */
 int err_set(struct err *err, enum err_kind kind, int code, const char *reason, const char *fmt, ...)
 	__attribute__((format(printf, 5, 6)));
 
 /*
- * Record a failed system call: CODE is an errno of either sign; the message is "<fmt>: <strerror>"; the kind is
- * derived from the errno (EAGAIN, ENOSPC, EMFILE, ... are transient, the others fatal). Returns the negative code.
+ * Record a failed system call: CODE is an errno of either sign; the message is "<fmt>: <strerror>";
+ * the kind is derived from the errno (EAGAIN, ENOSPC, EMFILE, ... are transient, the others fatal).
+ * Returns the negative code.
  */
-int err_errno(struct err *err, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int err_errno(struct err *err, int code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* Record invalid input with -EINVAL and no reason. Returns -EINVAL. */
 int err_invalid(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /*
- * Put "<fmt>: " before the message; kind, code and reason stay. Called once per layer on the way up. Returns
- * err->code (or -EIO when ERR is NULL or empty), so `return err_wrap(...)`.
+ * Put "<fmt>: " before the message; kind, code and reason stay. Called once per layer on the way
+ * up. Returns err->code (or -EIO when ERR is NULL or empty), so `return err_wrap(...)`.
  */
 int err_wrap(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Structured log lines: a level, a constant message and key=value fields. Goes to stderr as text ("<N>" prefixed
- * when under systemd), or to the journal as fields. Foreign values are escaped. Never give it secrets or
- * environment. Who handles an error logs it, once; base, watch, runtime and builder log at debug only.
+ * Structured log lines: a level, a constant message and key=value fields. Goes to stderr as text
+ * ("<N>" prefixed when under systemd), or to the journal as fields. Foreign values are escaped.
+ * Never give it secrets or environment. Who handles an error logs it, once; base, watch, runtime
+ * and builder log at debug only.
  */
 #pragma once
 
@@ -34,7 +35,7 @@ bool log_enabled(enum log_level level);
 /* Write one line; KVS ends with a NULL key. Use the macros. Keeps errno. */
 void log_write(enum log_level level, const char *message, const struct log_kv *kvs);
 
-#define log_at_(level, message, ...)                                                                                   \
+#define log_at_(level, message, ...)                                                               \
 	log_write(level, message, (const struct log_kv[]){__VA_ARGS__ __VA_OPT__(, ){NULL, NULL}})
 #define log_error(message, ...) log_at_(LOG_LEVEL_ERROR, message __VA_OPT__(, ) __VA_ARGS__)
 #define log_warn(message, ...) log_at_(LOG_LEVEL_WARN, message __VA_OPT__(, ) __VA_ARGS__)

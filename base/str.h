@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Strings: comparison, strict number parsing, lists, hex, and the nearest-word search behind "did you mean".
- * No locale, no allocation surprises.
+ * Strings: comparison, strict number parsing, lists, hex, and the nearest-word search behind "did
+ * you mean". No locale, no allocation surprises.
  */
 #pragma once
 
@@ -20,8 +20,9 @@ const char *str_skip_prefix(const char *s, const char *prefix);
 bool str_has_suffix(const char *s, const char *suffix);
 
 /*
- * Strict decimal: the whole of S, digits only (and one leading '-' for the signed form), no sign '+', no spaces,
- * no leading zeros except "0" itself, within [MIN, MAX]. 0 and *ret, or -EINVAL / -ERANGE with *ret untouched.
+ * Strict decimal: the whole of S, digits only (and one leading '-' for the signed form), no sign
+ * '+', no spaces, no leading zeros except "0" itself, within [MIN, MAX]. 0 and *ret, or -EINVAL /
+ * -ERANGE with *ret untouched.
  */
 int str_parse_u64(uint64_t *ret, const char *s, uint64_t min, uint64_t max);
 int str_parse_i64(int64_t *ret, const char *s, int64_t min, int64_t max);
@@ -48,9 +49,9 @@ void strlist_split(struct strlist *l, const char *s, char sep);
 void str_hex(char *out, const void *data, size_t n);
 
 /*
- * The candidate nearest to WORD by Damerau-Levenshtein distance, if it is near enough to be a likely typo
- * (distance <= 1 + strlen(word) / 4); NULL otherwise. Case differences count half. CANDIDATES is NULL-terminated;
- * the answer is borrowed from it.
+ * The candidate nearest to WORD by Damerau-Levenshtein distance, if it is near enough to be a
+ * likely typo (distance <= 1 + strlen(word) / 4); NULL otherwise. Case differences count half.
+ * CANDIDATES is NULL-terminated; the answer is borrowed from it.
  */
 const char *str_nearest(const char *word, const char *const *candidates);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A growing byte buffer that is always NUL-terminated once something was added. The only way strings are
- * composed in this tree; bounded composition of foreign input is the caller's duty.
+ * A growing byte buffer that is always NUL-terminated once something was added. The only way
+ * strings are composed in this tree; bounded composition of foreign input is the caller's duty.
  */
 #pragma once
 
@@ -16,9 +16,9 @@ struct strbuf {
 	size_t cap;
 };
 
-#define STRBUF_INIT                                                                                                    \
-	{                                                                                                              \
-		NULL, 0, 0                                                                                             \
+#define STRBUF_INIT                                                                                \
+	{                                                                                          \
+		NULL, 0, 0                                                                         \
 	}
 #define autostrbuf __attribute__((cleanup(strbuf_deinit))) struct strbuf
 
@@ -35,8 +35,8 @@ void strbuf_addc(struct strbuf *sb, char c);
 void strbuf_addf(struct strbuf *sb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /*
- * Append S so that it is safe on a terminal and in a log line: C0, C1, DEL, bidi controls and invalid UTF-8
- * become \xNN; valid printable UTF-8 stays.
+ * Append S so that it is safe on a terminal and in a log line: C0, C1, DEL, bidi controls and
+ * invalid UTF-8 become \xNN; valid printable UTF-8 stays.
  */
 void strbuf_add_escaped(struct strbuf *sb, const char *s, size_t n);
 

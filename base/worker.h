@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A worker: a short-lived child process of the daemon that does one thing which blocks or parses foreign bytes.
- * This file is the daemon's side: it starts the executable, speaks framed messages on fd 3 of the child, keeps a
- * deadline, collects the exit status, and calls back on the loop. A worker that hangs or crashes costs one retry.
+ * A worker: a short-lived child process of the daemon that does one thing which blocks or parses
+ * foreign bytes. This file is the daemon's side: it starts the executable, speaks framed messages
+ * on fd 3 of the child, keeps a deadline, collects the exit status, and calls back on the loop. A
+ * worker that hangs or crashes costs one retry.
  */
 #pragma once
 
@@ -25,9 +26,9 @@ struct worker;
 typedef void (*worker_message_fn)(struct worker *w, const struct ipc_msg *m, void *data);
 
 /*
- * The worker ended and all its messages were delivered. STATUS: exit code, 128 + signal, or -ETIMEDOUT when the
- * deadline passed (it was killed), or -EBADMSG when it sent garbage (killed). Called exactly once; the callback owns
- * W from here on and normally frees it.
+ * The worker ended and all its messages were delivered. STATUS: exit code, 128 + signal, or
+ * -ETIMEDOUT when the deadline passed (it was killed), or -EBADMSG when it sent garbage (killed).
+ * Called exactly once; the callback owns W from here on and normally frees it.
  */
 typedef void (*worker_end_fn)(struct worker *w, int status, void *data);
 
@@ -37,21 +38,24 @@ struct worker_options {
 	uint64_t deadline_ms;    /* from start; 0 = none */
 	uint64_t limit_as_bytes; /* as in proc_spec */
 	uint64_t limit_cpu_s;
-	int pass_fd;             /* becomes fd 4 of the child, -1 none; borrowed */
-	bool no_network;         /* new empty network namespace when we may */
-	bool outlive;            /* keep it when the daemon dies; otherwise PR_SET_PDEATHSIG ends it */
+	int pass_fd;     /* becomes fd 4 of the child, -1 none; borrowed */
+	bool no_network; /* new empty network namespace when we may */
+	bool outlive;    /* keep it when the daemon dies; otherwise PR_SET_PDEATHSIG ends it */
 	worker_message_fn on_message; /* may be NULL */
 	worker_end_fn on_end;
 	void *data;
 };
 
 /*
- * Start a worker on LOOP. 0 with *ret, or negative errno with ERR (and no callback). Neither callback runs before this
- * returns.
+ * Start a worker on LOOP. 0 with *ret, or negative errno with ERR (and no callback). Neither
+ * callback runs before this returns.
  */
-int worker_spawn(struct worker **ret, sd_event *loop, const struct worker_options *o, struct err *err);
+int worker_spawn(struct worker **ret, sd_event *loop, const struct worker_options *o,
+		 struct err *err);
 
-/* Queue a message to the worker; never blocks. A dead worker swallows it (the end callback tells). */
+/*
+ * Queue a message to the worker; never blocks. A dead worker swallows it (the end callback tells).
+ */
 void worker_send(struct worker *w, uint32_t type, const void *data, size_t len);
 void worker_send_json(struct worker *w, uint32_t type, const json_t *j);
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The kinds of objects recond knows: one row each, read by the decoder, the store, the API's paths and the command
- * line. What fields a kind has is schema.h's business.
+ * The kinds of objects recond knows: one row each, read by the decoder, the store, the API's paths
+ * and the command line. What fields a kind has is schema.h's business.
  */
 #pragma once
 
@@ -39,12 +39,15 @@ struct kind_info {
 /* The row of KIND; never NULL. */
 const struct kind_info *kind_info(enum kind kind);
 
-/* The kind of an apiVersion and kind as written in a manifest: 1 with *ret, or 0 when it is not one of ours. */
+/*
+ * The kind of an apiVersion and kind as written in a manifest: 1 with *ret, or 0 when it is not one
+ * of ours.
+ */
 int kind_lookup(enum kind *ret, const char *api_version, const char *name);
 
 /*
- * The kind a person means on a command line: plural, singular, short name or "plural.group", any case. 1 with *ret, or
- * 0.
+ * The kind a person means on a command line: plural, singular, short name or "plural.group", any
+ * case. 1 with *ret, or 0.
  */
 int kind_from_word(enum kind *ret, const char *word);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An object is a JSON document in Kubernetes shape (jansson). These are the accessors that everybody needs: names,
- * labels, owners, selectors, conditions. Nothing here reads a clock or touches the store.
+ * An object is a JSON document in Kubernetes shape (jansson). These are the accessors that
+ * everybody needs: names, labels, owners, selectors, conditions. Nothing here reads a clock or
+ * touches the store.
  */
 #pragma once
 
@@ -17,13 +18,15 @@
 const char *object_name(const json_t *o);
 const char *object_namespace(const json_t *o);
 const char *object_uid(const json_t *o);
-const char *object_label(const json_t *o, const char *key);       /* NULL when absent */
-const char *object_annotation(const json_t *o, const char *key);  /* NULL when absent */
+const char *object_label(const json_t *o, const char *key);      /* NULL when absent */
+const char *object_annotation(const json_t *o, const char *key); /* NULL when absent */
 
 /* The kind of O; asserts that it is one of ours. */
 enum kind object_kind(const json_t *o);
 
-/* "Deployment/web" in cluster or default namespace, else "Deployment/ns/web". Owned by the caller. */
+/*
+ * "Deployment/web" in cluster or default namespace, else "Deployment/ns/web". Owned by the caller.
+ */
 char *object_describe(const json_t *o);
 
 /* True once a deletion was requested (metadata.deletionTimestamp). */
@@ -38,21 +41,27 @@ bool object_is_controlled_by(const json_t *o, const json_t *owner);
 /* A new controller ownerReference to OWNER. Owned by the caller. */
 json_t *object_owner_ref(const json_t *owner);
 
-/* Does LabelSelector SELECTOR (matchLabels and matchExpressions; NULL matches nothing, {} everything) select LABELS? */
+/*
+ * Does LabelSelector SELECTOR (matchLabels and matchExpressions; NULL matches nothing, {}
+ * everything) select LABELS?
+ */
 bool object_selector_matches(const json_t *selector, const json_t *labels);
 
 /*
- * Set condition TYPE in O's status: STATUS "True"/"False"/"Unknown", REASON, MESSAGE, NOW as RFC 3339.
- * lastTransitionTime moves only when status changes. Returns true when anything but lastUpdateTime changed.
+ * Set condition TYPE in O's status: STATUS "True"/"False"/"Unknown", REASON, MESSAGE, NOW as RFC
+ * 3339. lastTransitionTime moves only when status changes. Deployments alone have a lastUpdateTime:
+ * it moves with any change, and for Progressing with every call, which is how the controller notes
+ * progress. An empty or NULL REASON or MESSAGE removes the member. Returns true when anything but
+ * lastUpdateTime changed.
  */
-bool object_set_condition(json_t *o, const char *type, const char *status, const char *reason, const char *message,
-			  const char *now);
+bool object_set_condition(json_t *o, const char *type, const char *status, const char *reason,
+			  const char *message, const char *now);
 
 /* The condition TYPE of O, borrowed, or NULL. */
 json_t *object_condition(const json_t *o, const char *type);
 
 /*
- * The revision annotation and what else the server writes removed: what is left is what a source can ask for. For
- * diffs and comparisons. Owned by the caller.
+ * The revision annotation and what else the server writes removed: what is left is what a source
+ * can ask for. For diffs and comparisons. Owned by the caller.
  */
 json_t *object_normalised(const json_t *o);

@@ -1,0 +1,265 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# What every script of tests/integration begins with:
+#
+#	. "$SOURCE_DIR/tests/lib/sh/harness.sh"
+#	need_root
+#	need_cmd crun ip
+#
+# It gives the script a directory of its own ($T), names no other test uses ($BRIDGE, $POD_CIDR,
+# $STATE, $SOCK), a daemon under test, polling with deadlines instead of sleeps, and removes at the
+# end whatever the test left on the host. ctest sets RECOND_BIN, RECOND_LIBEXEC and SOURCE_DIR; by
+# hand: RECOND_BIN=build/dev/bin tests/integration/x.sh
+set -eu
+
+: "${SOURCE_DIR:=$(cd "$(dirname "$0")/../.." && pwd)}"
+: "${RECOND_BIN:=$SOURCE_DIR/build/dev/bin}"
+: "${RECOND_LIBEXEC:=$RECOND_BIN}"
+export SOURCE_DIR RECOND_BIN RECOND_LIBEXEC
+
+TEST_NAME=$(basename "$0" .sh)
+SANITIZER_TEXT='LeakSanitizer|AddressSanitizer|runtime error:'
+
+# --- messages -------------------------------------------------------------------------------------
+
+# ok TEXT...: one thing was seen to hold.
+ok() {
+	printf 'ok: %s\n' "$*"
+}
+
+note() {
+	printf '#   %s\n' "$*"
+}
+
+# fail TEXT...: end the test; the daemon's last lines are printed on the way out.
+fail() {
+	printf 'FAIL: %s\n' "$*" >&2
+	exit 1
+}
+
+skip() {
+	printf 'skipped: %s\n' "$*"
+	exit 77
+}
+
+need_root() {
+	[ "$(id -u)" = 0 ] || skip "needs root"
+}
+
+need_cmd() {
+	for need in "$@"; do
+		command -v "$need" >/dev/null || skip "needs $need"
+	done
+}
+
+# --- time -----------------------------------------------------------------------------------------
+
+# Hundredths of a second since boot.
+now_cs() {
+	read -r up_ _ </proc/uptime
+	echo "${up_%.*}${up_#*.}"
+}
+
+# wait_until SECONDS COMMAND...: run COMMAND until it succeeds; fails the test after SECONDS.
+wait_until() {
+	wait_deadline_=$(($(now_cs) + $1 * 100))
+	wait_limit_=$1
+	shift
+	until "$@" >/dev/null 2>&1; do
+		if [ "$(now_cs)" -ge "$wait_deadline_" ]; then
+			fail "not within ${wait_limit_} s: $*"
+		fi
+		[ -z "${RECOND_PID:-}" ] || recond_alive || fail "the daemon died while waiting for: $*"
+		sleep 0.05
+	done
+}
+
+# holds_for SECONDS COMMAND...: COMMAND succeeds at every look for SECONDS.
+holds_for() {
+	holds_deadline_=$(($(now_cs) + $1 * 100))
+	shift
+	while [ "$(now_cs)" -lt "$holds_deadline_" ]; do
+		"$@" >/dev/null 2>&1 || fail "did not hold: $*"
+		sleep 0.1
+	done
+}
+
+# --- names of this test ---------------------------------------------------------------------------
+
+# A number below 200 that no other running test holds, kept by a lock on fd 9.
+slot_take_() {
+	mkdir -p /tmp/recond-test-slots
+	SLOT=0
+	while [ "$SLOT" -lt 200 ]; do
+		exec 9>"/tmp/recond-test-slots/$SLOT"
+		if flock -n 9; then
+			return 0
+		fi
+		SLOT=$((SLOT + 1))
+	done
+	fail "no free test slot in /tmp/recond-test-slots"
+}
+
+slot_take_
+T=$(mktemp -d "${TMPDIR:-/tmp}/recond-$TEST_NAME.XXXXXX")
+STATE=$T/state
+SOCK=$T/recond.sock
+BRIDGE=rct$SLOT
+POD_CIDR=10.213.$SLOT.0/24
+RECOND_PID=
+RECOND_RUNS=0
+RECOND_LOG=
+export T
+
+# --- the daemon -----------------------------------------------------------------------------------
+
+# recond_start [FLAG...] SOURCE...: start the daemon on the names of this test and wait for its
+# socket. Its output is in $RECOND_LOG.
+recond_start() {
+	[ -z "$RECOND_PID" ] || fail "recond_start: already running"
+	RECOND_RUNS=$((RECOND_RUNS + 1))
+	RECOND_LOG=$T/daemon.$RECOND_RUNS.log
+	rm -f "$SOCK"
+	"$RECOND_BIN/recond" --state-dir "$STATE" --socket "$SOCK" --bridge "$BRIDGE" \
+		--pod-cidr "$POD_CIDR" "$@" >"$RECOND_LOG" 2>&1 9>&- &
+	RECOND_PID=$!
+	wait_until 20 test -S "$SOCK"
+}
+
+recond_alive() {
+	[ -n "$RECOND_PID" ] && kill -0 "$RECOND_PID" 2>/dev/null
+}
+
+# recond_ended_: collect its exit status and look for what a sanitizer said.
+recond_ended_() {
+	recond_status_=0
+	wait "$RECOND_PID" 2>/dev/null || recond_status_=$?
+	RECOND_PID=
+	if grep -qE "$SANITIZER_TEXT" "$RECOND_LOG"; then
+		fail "a sanitizer reported in $RECOND_LOG"
+	fi
+}
+
+# recond_stop: SIGTERM; fails unless it ends with 0 within 20 s. Pods live on, as they should.
+recond_stop() {
+	kill -TERM "$RECOND_PID"
+	recond_stop_deadline_=$(($(now_cs) + 2000))
+	while recond_alive; do
+		[ "$(now_cs)" -lt "$recond_stop_deadline_" ] || fail "the daemon ignores SIGTERM"
+		sleep 0.02
+	done
+	recond_ended_
+	[ "$recond_status_" = 0 ] || fail "the daemon ended with $recond_status_"
+}
+
+# recond_kill: SIGKILL, as a crash.
+recond_kill() {
+	kill -KILL "$RECOND_PID"
+	recond_ended_
+}
+
+# rc WORD...: the command line against this daemon.
+rc() {
+	rc_word_=$1
+	shift
+	"$RECOND_BIN/recond" "$rc_word_" --socket "$SOCK" "$@"
+}
+
+# --- sources --------------------------------------------------------------------------------------
+
+# busybox_context DIR: a build context whose image is a static busybox with its applets in /bin.
+busybox_context() {
+	need_cmd busybox
+	mkdir -p "$1"
+	cp "$(command -v busybox)" "$1/busybox"
+	cat >"$1/Dockerfile" <<-EOF
+		FROM scratch
+		COPY busybox /bin/busybox
+		RUN ["/bin/busybox", "--install", "-s", "/bin"]
+		ENV PATH=/bin
+	EOF
+}
+
+# --- the host -------------------------------------------------------------------------------------
+
+# host_snapshot: everything a pod leaves on a host, one line each, sorted. For tests that run alone
+# ("# serial"): compare before and after with host_unchanged.
+host_snapshot() {
+	{
+		awk '{ print "mount", $5 }' /proc/self/mountinfo
+		ip -o link show | awk -F': ' '{ print "link", $2 }'
+		find /sys/fs/cgroup -type d -path '*recond*' -printf 'cgroup %p\n' 2>/dev/null || :
+	} | sort
+}
+
+# host_unchanged FILE: fails when the host differs from the snapshot in FILE.
+host_unchanged() {
+	host_snapshot >"$T/host.now"
+	diff -u "$1" "$T/host.now" || fail "the host is not as it was before"
+}
+
+# host_leftovers: what this test still has on the host: processes, mounts, links, containers.
+host_leftovers() {
+	for pid_ in $(leftover_pids_); do
+		echo "process $pid_ $(tr '\0' ' ' <"/proc/$pid_/cmdline" 2>/dev/null)"
+	done
+	awk -v t="$T/" 'index($5, t) == 1 { print "mount", $5 }' /proc/self/mountinfo
+	if command -v ip >/dev/null; then
+		ip -o link show dev "$BRIDGE" 2>/dev/null | awk -F': ' '{ print "link", $2 }'
+	fi
+}
+
+# Processes that carry this test's directory in their command line: monitors, workers, the daemon.
+leftover_pids_() {
+	for dir_ in /proc/[0-9]*; do
+		pid_=${dir_#/proc/}
+		[ "$pid_" != $$ ] || continue
+		if tr '\0' ' ' 2>/dev/null <"$dir_/cmdline" | grep -qF "$T/"; then
+			echo "$pid_"
+		fi
+	done
+}
+
+# Containers of this test, killed and deleted through crun, wherever the daemon keeps crun's state.
+containers_remove_() {
+	find "$T" -maxdepth 5 -type d -name crun 2>/dev/null | while read -r root_; do
+		for id_ in $(crun --root "$root_" list -q 2>/dev/null); do
+			crun --root "$root_" delete --force "$id_" >/dev/null 2>&1 || :
+		done
+	done
+}
+
+cleanup_() {
+	status_=$?
+	trap - EXIT INT TERM
+	set +e
+	if [ "$status_" != 0 ] && [ "$status_" != 77 ] && [ -n "$RECOND_LOG" ]; then
+		echo "--- end of $RECOND_LOG" >&2
+		tail -n 60 "$RECOND_LOG" >&2
+	fi
+	if [ -n "$RECOND_PID" ]; then
+		kill -KILL "$RECOND_PID" 2>/dev/null
+		wait "$RECOND_PID" 2>/dev/null
+	fi
+	if [ "$(id -u)" = 0 ]; then
+		containers_remove_
+		for pid_ in $(leftover_pids_); do
+			kill -KILL "$pid_" 2>/dev/null
+		done
+		# Innermost first: later mounts come later in mountinfo.
+		awk -v t="$T/" 'index($5, t) == 1 { print $5 }' /proc/self/mountinfo | tac |
+			while read -r mount_; do
+				umount -l "$mount_" 2>/dev/null
+			done
+		ip link delete "$BRIDGE" 2>/dev/null
+	fi
+	if [ -n "${KEEP:-}" ]; then
+		echo "kept: $T" >&2
+	else
+		rm -rf --one-file-system "$T"
+	fi
+	exit "$status_"
+}
+trap cleanup_ EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
