@@ -15,7 +15,8 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 
-#define IPC_MAX_BYTES (64u << 20)
+#define IPC_MAX_BYTES (64u << 20) /* of a payload */
+#define IPC_MAX_TYPE 0xffffu      /* types are 1 and up: a header of zeroes is malformed */
 
 struct ipc_msg {
 	uint32_t type;

@@ -35,8 +35,9 @@ void strbuf_addc(struct strbuf *sb, char c);
 void strbuf_addf(struct strbuf *sb, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /*
- * Append S so that it is safe on a terminal and in a log line: C0, C1, DEL, bidi controls and
- * invalid UTF-8 become \xNN; valid printable UTF-8 stays.
+ * Append S so that it is safe on a terminal and in a log line: C0 (line breaks too), C1, DEL,
+ * U+2028, U+2029, bidi controls and invalid UTF-8 become \xNN for each byte; other valid UTF-8
+ * stays.
  */
 void strbuf_add_escaped(struct strbuf *sb, const char *s, size_t n);
 

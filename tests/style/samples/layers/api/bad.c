@@ -1,0 +1,1 @@
+#include "reconciler/kind.h"

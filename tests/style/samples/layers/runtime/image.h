@@ -1,0 +1,3 @@
+#pragma once
+#include "base/ok.h"
+#include "watch/revision.h"
