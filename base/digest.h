@@ -15,6 +15,7 @@
 
 struct digest_ctx; /* opaque, one running hash */
 
+/* A new hash over nothing yet; owned by the caller, who frees it with digest_free. */
 struct digest_ctx *digest_new(void);
 struct digest_ctx *digest_free(struct digest_ctx *ctx);
 DEFINE_FREEP(struct digest_ctx, digest_free)

@@ -147,8 +147,7 @@ int err_errno(struct err *err, int code, const char *fmt, ...)
 
 		memcpy(text + utf8_boundary(text, room), "...", sizeof("..."));
 	}
-	(void)strncat(text, ": ", sizeof(text) - strlen(text) - 1);
-	return err_set(err, kind_of_errno(code), code, NULL, "%s%s", text, what);
+	return err_set(err, kind_of_errno(code), code, NULL, "%s: %s", text, what);
 }
 
 int err_invalid(struct err *err, const char *fmt, ...)

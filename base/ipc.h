@@ -24,6 +24,7 @@ struct ipc_msg {
 	size_t len;
 };
 
+/* Free the payload; M is empty afterwards. Idempotent. */
 void ipc_msg_deinit(struct ipc_msg *m);
 
 /* Blocking side (workers). */

@@ -87,12 +87,14 @@ char *mem_asprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2), re
 		*p = NULL;                                                                         \
 	}
 
+/* The handlers behind autofree and autoclose. */
 static inline void mem_freep(void *p)
 {
 	free(*(void **)p);
 	*(void **)p = NULL;
 }
 
+/* As mem_freep for a descriptor; -1 is none. */
 static inline void mem_closep(int *fd)
 {
 	if (*fd >= 0)

@@ -11,7 +11,7 @@ from common import MODULES, Gate, without_comments
 INSTEAD = {
     "strcpy": "strbuf or mem_strdup", "strcat": "strbuf", "strncpy": "strbuf", "strncat": "strbuf",
     "sprintf": "strbuf_addf or snprintf", "vsprintf": "strbuf_addf", "gets": "getline",
-    "strtok": "strlist_split", "strtok_r": "strlist_split", "alloca": "mem_alloc",
+    "strtok": "strlist_split", "alloca": "mem_alloc",
     "system": "proc_run", "popen": "proc_run", "atoi": "str_parse_i64", "atol": "str_parse_i64",
     "atoll": "str_parse_i64", "atof": "strtod with a check", "tmpnam": "mkdtemp", "tempnam": "mkdtemp",
     "mktemp": "mkdtemp", "asctime": "clock_format_rfc3339", "ctime": "clock_format_rfc3339",
@@ -25,7 +25,7 @@ HOME = {
     "strndup": "base/mem.c", "asprintf": "base/mem.c", "vasprintf": "base/mem.c",
     "clock_gettime": "base/clock.c", "gettimeofday": "base/clock.c", "time": "base/clock.c",
     "getrandom": "base/clock.c", "rand": "base/clock.c", "random": "base/clock.c", "srand": "base/clock.c",
-    "fork": "base/proc.c", "vfork": "base/proc.c", "posix_spawn": "base/proc.c",
+    "fork": "base/proc_spawn.c", "vfork": "base/proc_spawn.c", "posix_spawn": "base/proc_spawn.c",
 }
 
 CALL = re.compile(r"(?<![\w.>])(\w+)\s*\(")

@@ -70,7 +70,9 @@ def main():
     files = gate.files(".c", ".h", under=MODULES)
     for path in files:
         check_includes(gate, path, uses, public)
-        if path.endswith(".h") and not path.endswith("_priv.h") and path not in public:
+        # Nobody may include cmd, so its headers need no mark.
+        marked = path.endswith("_priv.h") or path.startswith("cmd/")
+        if path.endswith(".h") and not marked and path not in public:
             gate.fail("unlisted", path, "neither named *_priv.h nor among the HEADERS of its module")
     gate.finish(f"{len(files)} files")
 
