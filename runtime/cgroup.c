@@ -18,7 +18,6 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "base/strbuf.h"
 
 #define MOUNTINFO_MAX (16u << 20)
 #define SMALL_MAX (1u << 20)
@@ -54,34 +53,31 @@ const char *cgroup_layout_name(enum cgroup_layout layout)
 	return layout_names[layout];
 }
 
-/* One line of proc(5) mountinfo: "id parent maj:min root MOUNT options ... - TYPE source SUPEROPTIONS". */
-static void parse_line(struct cgroup_host *host, char *line)
+/* One line of proc(5) mountinfo: "id parent maj:min root MOUNT options [tags] - TYPE source SUPER". */
+static void parse_line(struct cgroup_host *host, const char *line)
 {
-	char *sep = strstr(line, " - ");
-	char *save = NULL, *field = NULL, *type, *super;
 	struct cgroup_hierarchy *h = &host->hierarchies[host->n];
+	autostrlist fields = {0};
+	const char *type, *mount;
+	size_t sep = 5;
 
-	if (!sep || host->n == CGROUP_MAX_HIERARCHIES)
+	strlist_split(&fields, line, ' ');
+	while (sep < fields.n && !str_eq(fields.items[sep], "-"))
+		sep++;
+	if (sep + 3 >= fields.n || host->n == CGROUP_MAX_HIERARCHIES)
 		return;
-	*sep = '\0';
-	type = strtok_r(sep + 3, " ", &save);
-	(void)strtok_r(NULL, " ", &save);
-	super = strtok_r(NULL, " ", &save);
-	if (!type || !super || (!str_eq(type, "cgroup") && !str_eq(type, "cgroup2")))
-		return;
-	field = strtok_r(line, " ", &save);
-	for (int i = 0; field && i < 4; i++)
-		field = strtok_r(NULL, " ", &save);
-	if (!field || strlen(field) >= sizeof(h->mount))
+	type = fields.items[sep + 1];
+	mount = fields.items[4];
+	if ((!str_eq(type, "cgroup") && !str_eq(type, "cgroup2")) || strlen(mount) >= sizeof(h->mount))
 		return;
 	for (size_t i = 0; i < host->n; i++)
-		if (str_eq(host->hierarchies[i].mount, field))
+		if (str_eq(host->hierarchies[i].mount, mount))
 			return;
-	(void)snprintf(h->mount, sizeof(h->mount), "%s", field);
+	(void)snprintf(h->mount, sizeof(h->mount), "%s", mount);
 	h->v2 = str_eq(type, "cgroup2");
 	h->controllers[0] = '\0';
 	if (!h->v2)
-		(void)snprintf(h->controllers, sizeof(h->controllers), ",%s,", super);
+		(void)snprintf(h->controllers, sizeof(h->controllers), ",%s,", fields.items[sep + 3]);
 	host->n++;
 }
 
@@ -276,6 +272,16 @@ int cgroup_make(const struct cgroup_host *host, const char *path,
 	return 0;
 }
 
+/* A stream over the directory behind DIRFD, from its beginning; NULL on failure. */
+static DIR *list_dir(int dirfd)
+{
+	DIR *d = fdopendir(fcntl(dirfd, F_DUPFD_CLOEXEC, 3));
+
+	if (d)
+		rewinddir(d);
+	return d;
+}
+
 /* Kill the members of the cgroup behind DIRFD and, children first, of those below. Number of processes seen. */
 static int kill_tree(int dirfd, int depth)
 {
@@ -286,7 +292,7 @@ static int kill_tree(int dirfd, int depth)
 	DIR *d;
 	struct dirent *e;
 
-	d = fdopendir(dup(dirfd));
+	d = list_dir(dirfd);
 	while (d && depth < 8 && (e = readdir(d))) {
 		autoclose int child = -1;
 
@@ -358,7 +364,7 @@ static int remove_tree(int parentfd, const char *name, int depth)
 	dirfd = fs_open_at(parentfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 	if (dirfd < 0)
 		return dirfd == -ENOENT ? 0 : dirfd;
-	d = fdopendir(dup(dirfd));
+	d = list_dir(dirfd);
 	while (d && (e = readdir(d)))
 		if (e->d_type == DT_DIR && e->d_name[0] != '.')
 			(void)remove_tree(dirfd, e->d_name, depth + 1);
