@@ -90,7 +90,8 @@ static void message_set(struct err *err, const char *prefix, const char *text)
 /* One byte longer than a message, so that message_set() notices what vsnprintf() cut off. */
 #define TEXT_SIZE (sizeof(((struct err *)0)->message) + 1)
 
-static void text_format(char text[TEXT_SIZE], const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void text_format(char text[TEXT_SIZE], const char *fmt,
+							      va_list ap)
 {
 	if (vsnprintf(text, TEXT_SIZE, fmt, ap) < 0)
 		text[0] = '\0';

@@ -426,8 +426,8 @@ static int on_orphan_exit(sd_event_source *s, int fd, uint32_t revents UNUSED, v
 	int status;
 
 	(void)proc_reap(&status, fd);
+	/* Drops the loop's reference, the only one: S ends with this dispatch, and closes FD. */
 	(void)sd_event_source_set_floating(s, false);
-	sd_event_source_disable_unref(s);
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 . "$SOURCE_DIR/tests/lib/sh/harness.sh"
 need_cmd cmake
 
+mkdir "$T/root"
 DESTDIR=$T/root cmake --install "$RECOND_BIN/.." --prefix /usr >"$T/install.log" 2>&1 ||
 	fail "cmake --install: $(tail -n 5 "$T/install.log")"
 

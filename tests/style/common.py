@@ -17,6 +17,8 @@ LEXEME = re.compile(
     re.S,
 )
 
+ATTRIBUTE = re.compile(r"__attribute__\s*\(\((?:[^()]|\([^()]*\))*\)\)")
+
 
 class Gate:
     """One run of one gate over one tree."""
@@ -128,7 +130,7 @@ def functions(text):
         last = i
         while last < len(lines) and not lines[last].startswith("}"):
             last += 1
-        signature = " ".join(lines[first:i])
+        signature = ATTRIBUTE.sub("", " ".join(lines[first:i]))
         m = re.search(r"(\w+)\s*\(", signature)
         if m:
             found.append(Function(m.group(1), parameters(signature[m.end() - 1 :]), first + 1, last + 1, lines[i + 1 : last]))

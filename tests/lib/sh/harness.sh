@@ -211,12 +211,9 @@ host_leftovers() {
 
 # Processes that carry this test's directory in their command line: monitors, workers, the daemon.
 leftover_pids_() {
-	for dir_ in /proc/[0-9]*; do
-		pid_=${dir_#/proc/}
-		[ "$pid_" != $$ ] || continue
-		if tr '\0' ' ' 2>/dev/null <"$dir_/cmdline" | grep -qF "$T/"; then
-			echo "$pid_"
-		fi
+	# The pattern comes from a pipe, or grep would find itself.
+	printf '%s/\n' "$T" | grep -alF -f - /proc/[0-9]*/cmdline 2>/dev/null | while IFS=/ read -r _ _ pid_ _; do
+		[ "$pid_" = $$ ] || [ ! -d "/proc/$pid_" ] || echo "$pid_"
 	done
 }
 
