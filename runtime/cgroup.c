@@ -53,7 +53,8 @@ const char *cgroup_layout_name(enum cgroup_layout layout)
 	return layout_names[layout];
 }
 
-/* One line of proc(5) mountinfo: "id parent maj:min root MOUNT options [tags] - TYPE source SUPER". */
+/* One line of proc(5) mountinfo: "id parent maj:min root MOUNT options [tags] - TYPE source SUPER".
+ */
 static void parse_line(struct cgroup_host *host, const char *line)
 {
 	struct cgroup_hierarchy *h = &host->hierarchies[host->n];
@@ -68,7 +69,8 @@ static void parse_line(struct cgroup_host *host, const char *line)
 		return;
 	type = fields.items[sep + 1];
 	mount = fields.items[4];
-	if ((!str_eq(type, "cgroup") && !str_eq(type, "cgroup2")) || strlen(mount) >= sizeof(h->mount))
+	if ((!str_eq(type, "cgroup") && !str_eq(type, "cgroup2")) ||
+	    strlen(mount) >= sizeof(h->mount))
 		return;
 	for (size_t i = 0; i < host->n; i++)
 		if (str_eq(host->hierarchies[i].mount, mount))
@@ -77,7 +79,8 @@ static void parse_line(struct cgroup_host *host, const char *line)
 	h->v2 = str_eq(type, "cgroup2");
 	h->controllers[0] = '\0';
 	if (!h->v2)
-		(void)snprintf(h->controllers, sizeof(h->controllers), ",%s,", fields.items[sep + 3]);
+		(void)snprintf(h->controllers, sizeof(h->controllers), ",%s,",
+			       fields.items[sep + 3]);
 	host->n++;
 }
 
@@ -150,7 +153,8 @@ bool cgroup_can_limit_swap(const struct cgroup_host *host)
 
 	if (!h)
 		return false;
-	/* v2 has no such file at its root; the size file of the kernel's swap accounting is enough. */
+	/* v2 has no such file at its root; the size file of the kernel's swap accounting is enough.
+	 */
 	if (h->v2)
 		return access("/proc/swaps", R_OK) == 0;
 	path = mem_asprintf("%s/memory.memsw.limit_in_bytes", h->mount);
@@ -282,7 +286,8 @@ static DIR *list_dir(int dirfd)
 	return d;
 }
 
-/* Kill the members of the cgroup behind DIRFD and, children first, of those below. Number of processes seen. */
+/* Kill the members of the cgroup behind DIRFD and, children first, of those below. Number of
+ * processes seen. */
 static int kill_tree(int dirfd, int depth)
 {
 	autofree char *procs = NULL;
@@ -310,7 +315,8 @@ static int kill_tree(int dirfd, int depth)
 	for (size_t i = 0; i < pids.n; i++) {
 		uint64_t pid;
 
-		/* 0: a process of a pid namespace we do not see. The list is read again until it is empty. */
+		/* 0: a process of a pid namespace we do not see. The list is read again until it is
+		 * empty. */
 		if (str_parse_u64(&pid, pids.items[i], 1, INT32_MAX) < 0)
 			continue;
 		(void)kill((pid_t)pid, SIGKILL);
@@ -343,7 +349,8 @@ int cgroup_kill(const struct cgroup_host *host, const char *path, uint64_t timeo
 {
 	uint64_t end = clock_boottime_ms() + timeout_ms;
 
-	/* crun puts a container into every hierarchy; all are looked at, in case one was left by hand. */
+	/* crun puts a container into every hierarchy; all are looked at, in case one was left by
+	 * hand. */
 	for (size_t i = 0; i < host->n; i++)
 		if (kill_in(&host->hierarchies[i], path, end) < 0)
 			return err_set(err, ERR_TRANSIENT, EBUSY, NULL,

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Control groups of pods, alike on cgroup v1, hybrid and v2: one table says which file of which controller holds a
- * value. A cgroup is named by its path below the root of every hierarchy ("/recond/x/burstable/pod<uid>"), made of
- * names of our own. Blocking, quick; for workers.
+ * Control groups of pods, alike on cgroup v1, hybrid and v2: one table says which file of which
+ * controller holds a value. A cgroup is named by its path below the root of every hierarchy
+ * ("/recond/x/burstable/pod<uid>"), made of names of our own. Blocking, quick; for workers.
  */
 #pragma once
 
@@ -38,12 +38,13 @@ struct cgroup_host {
 	size_t n;
 };
 
-/* Read the host's hierarchies from /proc/self/mountinfo. 0, or negative errno with ERR when there are none. */
+/* Read the host's hierarchies from /proc/self/mountinfo. 0, or negative errno with ERR when there
+ * are none. */
 int cgroup_host_read(struct cgroup_host *ret, struct err *err);
 
 /*
- * The pure part: MOUNTINFO is that file's text; V2_CONTROLLERS the cgroup.controllers of the cgroup2 mount ("" if there
- * is none), which decides between hybrid and v2.
+ * The pure part: MOUNTINFO is that file's text; V2_CONTROLLERS the cgroup.controllers of the
+ * cgroup2 mount ("" if there is none), which decides between hybrid and v2.
  */
 void cgroup_host_parse(struct cgroup_host *ret, const char *mountinfo, const char *v2_controllers);
 
@@ -58,8 +59,9 @@ struct cgroup_limits {
 };
 
 /*
- * Make the cgroup PATH with its parents and set its limits, in those hierarchies that have a controller for them (on
- * v2, hand the controllers down from parent to parent). Repeating it is fine. 0 or negative errno with ERR.
+ * Make the cgroup PATH with its parents and set its limits, in those hierarchies that have a
+ * controller for them (on v2, hand the controllers down from parent to parent). Repeating it is
+ * fine. 0 or negative errno with ERR.
  */
 int cgroup_make(const struct cgroup_host *host, const char *path,
 		const struct cgroup_limits *limits, struct err *err);
@@ -67,14 +69,17 @@ int cgroup_make(const struct cgroup_host *host, const char *path,
 /* The weight of cgroup v2 for SHARES of v1, as crun and runc compute it now: 1024 gives 100. */
 uint64_t cgroup_weight(uint64_t shares);
 
-/* SIGKILL every process in PATH and below, until none is left or TIMEOUT_MS passed. 0, or -EBUSY. */
+/* SIGKILL every process in PATH and below, until none is left or TIMEOUT_MS passed. 0, or -EBUSY.
+ */
 int cgroup_kill(const struct cgroup_host *host, const char *path, uint64_t timeout_ms,
 		struct err *err);
 
-/* Remove PATH and what is below it from all hierarchies; missing is fine. 0 or negative errno with ERR. */
+/* Remove PATH and what is below it from all hierarchies; missing is fine. 0 or negative errno with
+ * ERR. */
 int cgroup_remove(const struct cgroup_host *host, const char *path, struct err *err);
 
 /*
- * The file with the line "oom_kill <n>" for PATH, owned by the caller; NULL when there is no memory controller.
+ * The file with the line "oom_kill <n>" for PATH, owned by the caller; NULL when there is no memory
+ * controller.
  */
 char *cgroup_oom_file(const struct cgroup_host *host, const char *path);

@@ -135,8 +135,8 @@ static int merge_caps(uint64_t *caps, const json_t *list, bool add, struct err *
 }
 
 /*
- * As CRI-O and containerd read it: "ALL" acts first on either side, then single names, so that drop ALL + add X is X
- * and add ALL + drop X is all but X.
+ * As CRI-O and containerd read it: "ALL" acts first on either side, then single names, so that drop
+ * ALL + add X is X and add ALL + drop X is all but X.
  */
 static int merge_capabilities(struct spec *s, const json_t *sc, struct err *err)
 {
@@ -253,10 +253,11 @@ int container_user(char **ret, const json_t *request, const struct imageconfig *
 		return 0;
 	}
 	if (non_root(request) && *image->user && !is_numeric(image->user))
-		return err_set(err, ERR_INVALID, EINVAL, REASON,
-			       "container has runAsNonRoot and image has non-numeric user (%s), cannot "
-			       "verify user is non-root (pod: \"%s\", container: %s)",
-			       image->user, text(request, "podName"), text(request, "name"));
+		return err_set(
+			err, ERR_INVALID, EINVAL, REASON,
+			"container has runAsNonRoot and image has non-numeric user (%s), cannot "
+			"verify user is non-root (pod: \"%s\", container: %s)",
+			image->user, text(request, "podName"), text(request, "name"));
 	*ret = mem_strdup(image->user);
 	return 0;
 }

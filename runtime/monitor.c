@@ -114,7 +114,8 @@ int monitor_crun_error(struct err *err, const char *log)
 {
 	/* What crun says when it got as far as the command and that could not be executed. */
 	static const char *const exec_errors[] = {
-		"executable file", "exec: ", "exec ", "open executable", "chdir to cwd", "exec the container process",
+		"executable file", "exec: ",       "exec ",
+		"open executable", "chdir to cwd", "exec the container process",
 	};
 	autofree char *message = first_message(log);
 	autostrbuf text = STRBUF_INIT;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The records a monitor (recond-monitor) leaves, and what crun's own words mean. Files in the events directory, written
- * whole or not at all:
+ * The records a monitor (recond-monitor) leaves, and what crun's own words mean. Files in the
+ * events directory, written whole or not at all:
  *
- *   <id>.start  {"pid": 123, "start_time": ticks, "started_at": "..."}, or {"pid": -1} when crun failed
- *   <id>.exit   {"exit_code", "signal", "oom_killed", "started_at", "finished_at"}
+ *   <id>.start  {"pid": 123, "start_time": ticks, "started_at": "..."}, or {"pid": -1} when crun
+ * failed <id>.exit   {"exit_code", "signal", "oom_killed", "started_at", "finished_at"}
  *
- * and in the container's bundle: "monitor" {"pid", "start_time"} of the monitor itself, before it does anything, and
- * "crun.log" with crun's errors.
+ * and in the container's bundle: "monitor" {"pid", "start_time"} of the monitor itself, before it
+ * does anything, and "crun.log" with crun's errors.
  */
 #pragma once
 
@@ -43,8 +43,8 @@ int monitor_read_self(struct monitor_process *ret, int bundle_fd);
 int monitor_open_process(const struct monitor_process *p);
 
 /*
- * Record in ERR why crun failed, from the text LOG of its log (JSON lines; the first error counts). Reason
- * RunContainerError when the command itself could not be executed, CreateContainerError otherwise. Pure. Returns the
- * negative code.
+ * Record in ERR why crun failed, from the text LOG of its log (JSON lines; the first error counts).
+ * Reason RunContainerError when the command itself could not be executed, CreateContainerError
+ * otherwise. Pure. Returns the negative code.
  */
 int monitor_crun_error(struct err *err, const char *log);

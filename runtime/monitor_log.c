@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * CRI log records and rotation. Static buffers only: a monitor lives as long as its container, and there are
- * hundreds of them, so every touched page counts.
+ * CRI log records and rotation. Static buffers only: a monitor lives as long as its container, and
+ * there are hundreds of them, so every touched page counts.
  */
 #include "runtime/monitor_log.h"
 
@@ -25,7 +25,8 @@ static void digits(char *at, unsigned int value, int n)
 }
 
 /* Days since 1970-01-01 to a civil date: Howard Hinnant's algorithm, whose years begin in March. */
-static void civil_from_days(int64_t days, unsigned int *ret_y, unsigned int *ret_m, unsigned int *ret_d)
+static void civil_from_days(int64_t days, unsigned int *ret_y, unsigned int *ret_m,
+			    unsigned int *ret_d)
 {
 	int64_t z = days + 719468;
 	int64_t era = z / 146097;
@@ -75,7 +76,8 @@ static int log_reopen(struct monitor_log *l, int flags)
 	return 0;
 }
 
-/* FILE.n-2 -> FILE.n-1 ... FILE -> FILE.1, then a fresh FILE. A follower sees a new inode under the old name. */
+/* FILE.n-2 -> FILE.n-1 ... FILE -> FILE.1, then a fresh FILE. A follower sees a new inode under the
+ * old name. */
 static void log_rotate(struct monitor_log *l)
 {
 	char from[PATH_SIZE], to[PATH_SIZE];
@@ -93,7 +95,8 @@ static void log_rotate(struct monitor_log *l)
 	(void)log_reopen(l, l->max_files == 1 ? O_TRUNC : 0);
 }
 
-int monitor_log_open(struct monitor_log *l, const char *path, uint64_t max_bytes, unsigned int max_files)
+int monitor_log_open(struct monitor_log *l, const char *path, uint64_t max_bytes,
+		     unsigned int max_files)
 {
 	assert(max_files >= 1);
 	l->path = path;
@@ -114,7 +117,8 @@ void monitor_log_flush(struct monitor_log *l)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
-			/* No space: give up the batch, and no half record for the reader to trip over. */
+			/* No space: give up the batch, and no half record for the reader to trip
+			 * over. */
 			if (ftruncate(l->fd, (off_t)l->size) == 0)
 				done = 0;
 			break;
@@ -133,14 +137,16 @@ void monitor_log_close(struct monitor_log *l)
 	l->fd = -1;
 }
 
-void monitor_log_add(struct monitor_log *l, const char *stream, char tag, const char *text, size_t n)
+void monitor_log_add(struct monitor_log *l, const char *stream, char tag, const char *text,
+		     size_t n)
 {
 	char now[32];
 	size_t most = n + RECORD_HEAD_MAX, len;
 	char *p;
 
 	assert(n <= MONITOR_LINE_MAX && most <= sizeof(l->out));
-	if (l->max_bytes > 0 && l->size + l->pending > 0 && l->size + l->pending + most > l->max_bytes) {
+	if (l->max_bytes > 0 && l->size + l->pending > 0 &&
+	    l->size + l->pending + most > l->max_bytes) {
 		monitor_log_flush(l);
 		log_rotate(l);
 	}
@@ -164,7 +170,8 @@ void monitor_log_add(struct monitor_log *l, const char *stream, char tag, const 
 	l->pending = (size_t)(p - l->out);
 }
 
-/* Log the complete lines of the buffer and move the rest to its front. A full buffer without a newline goes as P. */
+/* Log the complete lines of the buffer and move the rest to its front. A full buffer without a
+ * newline goes as P. */
 static void stream_split(struct monitor_stream *s, struct monitor_log *l)
 {
 	size_t at = 0;

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * recond-monitor: the one process that stays with a container for its life. It starts the container with crun,
- * becomes the parent of its init (subreaper), writes its output to a rotated log, and leaves two records in the
- * events directory, each complete or absent: <id>.start when the start succeeded or failed, <id>.exit when the
- * container ended. The daemon may be dead at any of these moments.
+ * recond-monitor: the one process that stays with a container for its life. It starts the container
+ * with crun, becomes the parent of its init (subreaper), writes its output to a rotated log, and
+ * leaves two records in the events directory, each complete or absent: <id>.start when the start
+ * succeeded or failed, <id>.exit when the container ended. The daemon may be dead at any of these
+ * moments.
  *
- * libc only, linked statically, nothing on the heap: several hundred of these run side by side. It inherits fd 3, a
- * pipe whose end of file tells the starting worker that <id>.start is there (or never will be), and fd 4, a locked
- * file: as long as that lock is held, a monitor for this container lives. See runtime/monitor.h for the record forms.
+ * libc only, linked statically, nothing on the heap: several hundred of these run side by side. It
+ * inherits fd 3, a pipe whose end of file tells the starting worker that <id>.start is there (or
+ * never will be), and fd 4, a locked file: as long as that lock is held, a monitor for this
+ * container lives. See runtime/monitor.h for the record forms.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -39,7 +41,8 @@ static struct {
 } opt = {.log_bytes = 10u << 20, .log_files = 5};
 
 static struct monitor_log log_file = {.fd = -1};
-static struct monitor_stream streams[2] = {{.name = "stdout", .fd = -1}, {.name = "stderr", .fd = -1}};
+static struct monitor_stream streams[2] = {{.name = "stdout", .fd = -1},
+					   {.name = "stderr", .fd = -1}};
 static char started_at[32];
 
 struct exit_record {
@@ -78,10 +81,14 @@ static int parse_options(int argc, char **argv)
 		const char **text;
 		uint64_t *number;
 	} table[] = {
-		{"--id", &opt.id, NULL},         {"--bundle", &opt.bundle, NULL},
-		{"--crun", &opt.crun, NULL},     {"--root", &opt.root, NULL},
-		{"--log", &opt.log, NULL},       {"--events", &opt.events, NULL},
-		{"--oom", &opt.oom_file, NULL},  {"--log-bytes", NULL, &opt.log_bytes},
+		{"--id", &opt.id, NULL},
+		{"--bundle", &opt.bundle, NULL},
+		{"--crun", &opt.crun, NULL},
+		{"--root", &opt.root, NULL},
+		{"--log", &opt.log, NULL},
+		{"--events", &opt.events, NULL},
+		{"--oom", &opt.oom_file, NULL},
+		{"--log-bytes", NULL, &opt.log_bytes},
 		{"--log-files", NULL, &opt.log_files},
 	};
 	const size_t n = sizeof(table) / sizeof(table[0]);
@@ -98,12 +105,14 @@ static int parse_options(int argc, char **argv)
 		else if (parse_number(table[k].number, argv[i + 1]) < 0)
 			return -EINVAL;
 	}
-	if (argc % 2 == 0 || !opt.id || !opt.bundle || !opt.crun || !opt.root || !opt.log || !opt.events)
+	if (argc % 2 == 0 || !opt.id || !opt.bundle || !opt.crun || !opt.root || !opt.log ||
+	    !opt.events)
 		return -EINVAL;
 	return opt.log_files >= 1 && opt.log_files <= 100 ? 0 : -EINVAL;
 }
 
-/* Write TEXT to PATH by a temporary file and a rename, so that a reader sees all of it or nothing. */
+/* Write TEXT to PATH by a temporary file and a rename, so that a reader sees all of it or nothing.
+ */
 static int write_record(const char *path, const char *text, bool durable)
 {
 	char tmp[PATH_SIZE];
@@ -233,7 +242,8 @@ static void wait_event(int sfd, int timeout_ms)
 	monitor_log_flush(&log_file);
 }
 
-/* Wait for PID alone, serving the streams. Its wait status, or -1 after DEADLINE_MS (it was killed and reaped). */
+/* Wait for PID alone, serving the streams. Its wait status, or -1 after DEADLINE_MS (it was killed
+ * and reaped). */
 static int wait_for(int sfd, pid_t pid, uint64_t deadline_ms)
 {
 	uint64_t end = now_ms() + deadline_ms;
@@ -256,8 +266,8 @@ static int wait_for(int sfd, pid_t pid, uint64_t deadline_ms)
 
 static void crun_delete(int sfd)
 {
-	const char *argv[] = {opt.crun, "--root", opt.root, "--cgroup-manager=cgroupfs", "delete", "--force",
-			      opt.id, NULL};
+	const char *argv[] = {opt.crun, "--root",  opt.root, "--cgroup-manager=cgroupfs",
+			      "delete", "--force", opt.id,   NULL};
 	pid_t pid = spawn(argv, -1, -1);
 
 	if (pid > 0)
@@ -268,10 +278,21 @@ static void crun_delete(int sfd)
 static pid_t start_container(int sfd)
 {
 	static char log_path[PATH_SIZE], pid_path[PATH_SIZE];
-	const char *argv[] = {opt.crun,	      "--root",	  opt.root, "--cgroup-manager=cgroupfs",
-			      "--log",	      log_path,	  "--log-format=json",
-			      "run",	      "--detach", "--bundle", opt.bundle,
-			      "--pid-file",   pid_path,	  opt.id,   NULL};
+	const char *argv[] = {opt.crun,
+			      "--root",
+			      opt.root,
+			      "--cgroup-manager=cgroupfs",
+			      "--log",
+			      log_path,
+			      "--log-format=json",
+			      "run",
+			      "--detach",
+			      "--bundle",
+			      opt.bundle,
+			      "--pid-file",
+			      pid_path,
+			      opt.id,
+			      NULL};
 	uint64_t number;
 	char text[32];
 	int out, errfd, status;
@@ -292,10 +313,12 @@ static pid_t start_container(int sfd)
 	if (status != 0 || read_small(pid_path, text, sizeof(text)) <= 0)
 		return -1;
 	text[strcspn(text, "\n")] = '\0';
-	return parse_number(&number, text) == 0 && number > 1 && number <= INT32_MAX ? (pid_t)number : -1;
+	return parse_number(&number, text) == 0 && number > 1 && number <= INT32_MAX ? (pid_t)number
+										     : -1;
 }
 
-/* Serve the streams until the container's init PID ended; orphans of the container are reaped on the way. */
+/* Serve the streams until the container's init PID ended; orphans of the container are reaped on
+ * the way. */
 static int serve(int sfd, pid_t pid)
 {
 	for (;;) {
@@ -311,8 +334,8 @@ static int serve(int sfd, pid_t pid)
 }
 
 /*
- * All members of the pid namespace are dead when its init is, so the pipes have an end; only a container in the host's
- * pid namespace can leave a writer behind, who gets DRAIN_MS.
+ * All members of the pid namespace are dead when its init is, so the pipes have an end; only a
+ * container in the host's pid namespace can leave a writer behind, who gets DRAIN_MS.
  */
 static void drain(int sfd)
 {
@@ -339,10 +362,11 @@ static void record_exit(int code)
 	bool oom = code != 0 && oom_happened();
 
 	monitor_now(finished_at);
-	(void)snprintf(text, sizeof(text),
-		       "{\"exit_code\":%d,\"signal\":%d,\"oom_killed\":%s,\"started_at\":\"%s\",\"finished_at\":\"%s\"}\n",
-		       code, code > 128 && code < 128 + NSIG ? code - 128 : 0, oom ? "true" : "false", started_at,
-		       finished_at);
+	(void)snprintf(
+		text, sizeof(text),
+		"{\"exit_code\":%d,\"signal\":%d,\"oom_killed\":%s,\"started_at\":\"%s\",\"finished_at\":\"%s\"}\n",
+		code, code > 128 && code < 128 + NSIG ? code - 128 : 0, oom ? "true" : "false",
+		started_at, finished_at);
 	(void)write_event("exit", text, true);
 }
 
@@ -365,7 +389,8 @@ static int prepare(void)
 	(void)fcntl(LOCK_FD, F_SETFD, FD_CLOEXEC);
 	if (chdir("/") < 0 || prctl(PR_SET_CHILD_SUBREAPER, 1) < 0)
 		return -errno;
-	/* It ends with its container, not with a signal that was meant for the daemon's process group or unit. */
+	/* It ends with its container, not with a signal that was meant for the daemon's process
+	 * group or unit. */
 	(void)sigemptyset(&mask);
 	(void)sigaddset(&mask, SIGCHLD);
 	(void)sigaddset(&mask, SIGTERM);
@@ -402,7 +427,8 @@ int main(int argc, char **argv)
 		(void)write_event("start", "{\"pid\":-1}\n", false);
 		return 1;
 	}
-	(void)snprintf(text, sizeof(text), "{\"pid\":%d,\"start_time\":%llu,\"started_at\":\"%s\"}\n", (int)pid,
+	(void)snprintf(text, sizeof(text),
+		       "{\"pid\":%d,\"start_time\":%llu,\"started_at\":\"%s\"}\n", (int)pid,
 		       (unsigned long long)start_time(pid), started_at);
 	(void)write_event("start", text, false);
 	(void)close(STATUS_FD);

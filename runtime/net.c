@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * rtnetlink requests of a few attributes each. Every request asks for an acknowledgement and is answered before the
- * next one goes out, so an error belongs to the request that caused it.
+ * rtnetlink requests of a few attributes each. Every request asks for an acknowledgement and is
+ * answered before the next one goes out, so an error belongs to the request that caused it.
  */
 #include "runtime/net.h"
 
@@ -80,43 +80,6 @@ static int socket_open(struct mnl_socket **ret, struct err *err)
 	}
 	*ret = nl;
 	return 0;
-}
-
-int net_parse(uint32_t *ret, const char *s)
-{
-	struct in_addr a;
-
-	if (inet_pton(AF_INET, s, &a) != 1)
-		return -EINVAL;
-	*ret = ntohl(a.s_addr);
-	return 0;
-}
-
-void net_format(char ret[NET_ADDRESS_SIZE], uint32_t address)
-{
-	(void)snprintf(ret, NET_ADDRESS_SIZE, "%u.%u.%u.%u", address >> 24, address >> 16 & 255,
-		       address >> 8 & 255, address & 255);
-}
-
-int net_cidr_parse(struct net_cidr *ret, const char *s, struct err *err)
-{
-	const char *slash = strchr(s, '/');
-	autofree char *address = mem_strndup(s, slash ? (size_t)(slash - s) : 0);
-	uint32_t network;
-	uint64_t prefix;
-
-	if (!slash || net_parse(&network, address) < 0 ||
-	    str_parse_u64(&prefix, slash + 1, 8, 29) < 0)
-		return err_invalid(err, "'%s' is not an address range like 10.88.0.0/16", s);
-	if (network & (UINT32_MAX >> prefix))
-		return err_invalid(err, "'%s' has host bits set", s);
-	*ret = (struct net_cidr){.network = network, .prefix = (unsigned int)prefix};
-	return 0;
-}
-
-uint32_t net_cidr_gateway(const struct net_cidr *c)
-{
-	return c->network + 1;
 }
 
 bool net_name_valid(const char *name)
@@ -222,7 +185,7 @@ int net_bridge_up(const struct net_bridge *b, struct err *err)
 	if (r == -EEXIST && access(sys, F_OK) < 0)
 		return err_set(err, ERR_INVALID, EEXIST, NULL, "link '%s' is not a bridge",
 			       b->name);
-	r = address_add(nl, index, net_cidr_gateway(&b->cidr), b->cidr.prefix);
+	r = address_add(nl, index, cidr_gateway(&b->cidr), b->cidr.prefix);
 	if (r < 0)
 		return err_errno(err, r, "give bridge '%s' its address", b->name);
 	r = link_up(nl, index);
@@ -304,7 +267,7 @@ int net_loopback_up(struct err *err)
 static int inner_setup(const struct net_bridge *b, uint32_t address, struct err *err)
 {
 	_cleanup_(socket_closep) struct mnl_socket *nl = NULL;
-	uint32_t gateway = net_cidr_gateway(&b->cidr);
+	uint32_t gateway = cidr_gateway(&b->cidr);
 	unsigned int index;
 	int r = socket_open(&nl, err);
 
@@ -399,10 +362,10 @@ static int nft_run(const char *rules, struct err *err)
 
 int net_masquerade_up(const struct net_bridge *b, struct err *err)
 {
-	char network[NET_ADDRESS_SIZE];
+	char network[CIDR_ADDRESS_SIZE];
 	autofree char *rules = NULL;
 
-	net_format(network, b->cidr.network);
+	cidr_format_address(network, b->cidr.network);
 	rules = mem_asprintf(
 		"add table ip recond-%1$s; delete table ip recond-%1$s; add table ip recond-%1$s; "
 		"add chain ip recond-%1$s pod-postrouting { type nat hook postrouting priority srcnat; }; "

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * recond-pod: the worker that touches the host on behalf of pods. One job, one answer, gone. The job is a JSON message
- * on the worker socket: {"verb", "runDir", "stateDir", "bridge", "podCidr", "cgroupRoot", "uid", ...}; the answer is
+ * recond-pod: the worker that touches the host on behalf of pods. One job, one answer, gone. The
+ * job is a JSON message on the worker socket: {"verb", "runDir", "stateDir", "bridge", "podCidr",
+ * "cgroupRoot", "uid", ...}; the answer is
  * {"ok": {...}} or {"error": {"kind", "code", "reason", "message"}}.
  */
 #include <assert.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -61,7 +63,7 @@ int pod_job_init(struct pod_job *job, const json_t *doc, struct err *err)
 	    strchr(job->uid, '/'))
 		return err_invalid(err, "malformed job");
 	(void)snprintf(job->bridge.name, sizeof(job->bridge.name), "%s", bridge);
-	r = net_cidr_parse(&job->bridge.cidr, json_path_str(doc, "podCidr", ""), err);
+	r = cidr_parse(&job->bridge.cidr, json_path_str(doc, "podCidr", ""), err);
 	if (r < 0)
 		return r;
 	job->run_path = mem_asprintf("%s/pods/%s", job->run_dir, job->uid);
@@ -153,9 +155,10 @@ int main(void)
 	if (r == 0)
 		json_set(out, "ok", reply ? json_incref(reply) : json_object());
 	else
-		json_set(out, "error", json_pack("{s:i, s:i, s:o, s:o}", "kind", (int)err.kind,
-						 "code", err.code, "reason", json_text(err.reason),
-						 "message", json_text(err.message)));
+		json_set(out, "error",
+			 json_pack("{s:i, s:i, s:o, s:o}", "kind", (int)err.kind, "code", err.code,
+				   "reason", json_text(err.reason), "message",
+				   json_text(err.message)));
 	ipc_msg_deinit(&m);
 	return ipc_send_json(WORKER_FD, MESSAGE_JOB, out) == 0 ? 0 : 1;
 }

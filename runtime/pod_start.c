@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Starting one container: overlay, check of the root file system, config.json, monitor. Whatever fails is undone here;
- * a worker that is killed on the way leaves what pod_container_clear() removes.
+ * Starting one container: overlay, check of the root file system, config.json, monitor. Whatever
+ * fails is undone here; a worker that is killed on the way leaves what pod_container_clear()
+ * removes.
  */
 #include <assert.h>
 #include <dirent.h>
@@ -37,11 +38,11 @@
 struct start {
 	struct pod_job *job;
 	const char *id;
-	char *bundle;      /* <run path of the pod>/c/<id> */
+	char *bundle; /* <run path of the pod>/c/<id> */
 	int bundle_fd;
-	int root_fd;       /* of the mounted overlay */
-	int lock_fd;       /* held by the monitor for its life */
-	json_t *ready;     /* what the sandbox said */
+	int root_fd;   /* of the mounted overlay */
+	int lock_fd;   /* held by the monitor for its life */
+	json_t *ready; /* what the sandbox said */
 	struct imageconfig image;
 	struct spec spec;
 	struct passwd_ids ids;
@@ -63,7 +64,8 @@ static int start_init(struct start *s, struct pod_job *job, struct err *err)
 	};
 	imageconfig_init(&s->image);
 	spec_init(&s->spec);
-	if (strlen(s->id) != POD_ID_SIZE - 1 || strspn(s->id, "0123456789abcdef") != POD_ID_SIZE - 1)
+	if (strlen(s->id) != POD_ID_SIZE - 1 ||
+	    strspn(s->id, "0123456789abcdef") != POD_ID_SIZE - 1)
 		return err_invalid(err, "malformed container id");
 	s->bundle = mem_asprintf("%s/c/%s", job->run_path, s->id);
 	r = pod_job_open(job, false, err);
@@ -71,7 +73,8 @@ static int start_init(struct start *s, struct pod_job *job, struct err *err)
 		r = fs_read_at(&text, &n, job->run_fd, "ready", CRUN_LOG_MAX);
 	if (r == 0)
 		r = json_parse(&s->ready, text, n, CRUN_LOG_MAX, err);
-	return r < 0 ? err_set(err, ERR_TRANSIENT, r, CREATE_ERROR, "the pod's sandbox is not ready")
+	return r < 0 ? err_set(err, ERR_TRANSIENT, r, CREATE_ERROR,
+			       "the pod's sandbox is not ready")
 		     : 0;
 }
 
@@ -99,13 +102,15 @@ static int claim(struct start *s, struct err *err)
 		r = s->lock_fd = fs_open_at(s->bundle_fd, "lock", O_RDWR | O_CREAT, 0600);
 	if (r < 0)
 		return err_errno(err, r, "make the bundle of container '%s'", s->id);
-	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0 || monitor_read_self(&other, s->bundle_fd) != 0)
+	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0 ||
+	    monitor_read_self(&other, s->bundle_fd) != 0)
 		return err_set(err, ERR_INVALID, EEXIST, CREATE_ERROR,
 			       "container '%s' was started before", s->id);
 	return 0;
 }
 
-/* The overlay's root shows the attributes of the upper directory: give it those of the image's root. */
+/* The overlay's root shows the attributes of the upper directory: give it those of the image's
+ * root. */
 static int copy_root_attributes(int from, int to)
 {
 	struct stat st;
@@ -242,7 +247,8 @@ static int add_mount(struct start *s, const char *source, const char *destinatio
 	return 0;
 }
 
-/* A volume, or with subPath a part of it, cloned to a mount of our own so that nothing can be exchanged later. */
+/* A volume, or with subPath a part of it, cloned to a mount of our own so that nothing can be
+ * exchanged later. */
 static int add_volume(struct start *s, const json_t *m, int volumes_fd, struct err *err)
 {
 	const char *volume = json_path_str(m, "volume", "");
@@ -469,12 +475,26 @@ static int spawn_monitor(struct start *s, int status_fd, struct err *err)
 	autofree char *oom = cgroup_oom_file(&s->job->cgroups, s->spec.cgroup_path);
 	autofree char *bytes = mem_asprintf("%lld", (long long)json_path_int(doc, "logBytes", 0));
 	autofree char *files = mem_asprintf("%lld", (long long)json_path_int(doc, "logFiles", 5));
-	const char *argv[] = {"recond-monitor", "--id",	       s->id,	 "--bundle",
-			      s->bundle,	"--crun",      json_path_str(doc, "crun", ""),
-			      "--root",		root,	       "--log",	 json_path_str(doc, "log", ""),
-			      "--events",	events,	       "--log-bytes", bytes,
-			      "--log-files",	files,	       oom ? "--oom" : NULL,
-			      oom,		NULL};
+	const char *argv[] = {"recond-monitor",
+			      "--id",
+			      s->id,
+			      "--bundle",
+			      s->bundle,
+			      "--crun",
+			      json_path_str(doc, "crun", ""),
+			      "--root",
+			      root,
+			      "--log",
+			      json_path_str(doc, "log", ""),
+			      "--events",
+			      events,
+			      "--log-bytes",
+			      bytes,
+			      "--log-files",
+			      files,
+			      oom ? "--oom" : NULL,
+			      oom,
+			      NULL};
 	const int fds[] = {-1, -1, -1, status_fd, s->lock_fd};
 	struct proc_spec p = {
 		.path = monitor,
@@ -489,7 +509,8 @@ static int spawn_monitor(struct start *s, int status_fd, struct err *err)
 	return proc_spawn(&pid, &pidfd, &p, err);
 }
 
-/* Wait for the monitor's word: the pipe ends when <id>.start is written, or when the monitor died. */
+/* Wait for the monitor's word: the pipe ends when <id>.start is written, or when the monitor died.
+ */
 static int await_start(struct start *s, int pipe_fd, json_t **ret_reply, struct err *err)
 {
 	autofree char *events = mem_asprintf("%s/events", s->job->run_dir);
@@ -510,9 +531,9 @@ static int await_start(struct start *s, int pipe_fd, json_t **ret_reply, struct 
 		(void)fs_read_at(&log, &n, s->bundle_fd, "crun.log", CRUN_LOG_MAX);
 		return monitor_crun_error(err, log ? log : "");
 	}
-	*ret_reply = json_pack("{s:i, s:I, s:s}", "pid", (int)started.init.pid, "startTime",
-			       (json_int_t)started.init.start_time, "startedAt",
-			       started.started_at);
+	*ret_reply =
+		json_pack("{s:i, s:I, s:s}", "pid", (int)started.init.pid, "startTime",
+			  (json_int_t)started.init.start_time, "startedAt", started.started_at);
 	return 0;
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Removing containers and pods, in whatever state a crash left them. Every step looks at what is there and is repeated
- * without harm.
+ * Removing containers and pods, in whatever state a crash left them. Every step looks at what is
+ * there and is repeated without harm.
  */
 #include <assert.h>
 #include <dirent.h>
@@ -36,8 +36,8 @@ static int is_locked(int bundle_fd)
 }
 
 /*
- * Wait until no monitor (nor a worker about to start one) holds the container's lock; one that does not end after its
- * container did is killed.
+ * Wait until no monitor (nor a worker about to start one) holds the container's lock; one that does
+ * not end after its container did is killed.
  */
 static void end_monitor(int bundle_fd)
 {
@@ -56,13 +56,14 @@ static void end_monitor(int bundle_fd)
 	}
 }
 
-/* crun's own state and the container's leaf cgroups. Only asked when crun still knows the container. */
+/* crun's own state and the container's leaf cgroups. Only asked when crun still knows the
+ * container. */
 static int crun_delete(struct pod_job *job, const char *id, struct err *err)
 {
 	autofree char *root = mem_asprintf("%s/crun", job->run_dir);
 	autofree char *state = mem_asprintf("%s/%s", root, id);
-	const char *argv[] = {"crun",	"--root", root, "--cgroup-manager=cgroupfs", "delete",
-			      "--force", id,	  NULL};
+	const char *argv[] = {"crun",   "--root",  root, "--cgroup-manager=cgroupfs",
+			      "delete", "--force", id,   NULL};
 	struct proc_spec spec = {.path = json_path_str(job->doc, "crun", ""), .argv = argv};
 	autofree char *output = NULL;
 	int r, status;
@@ -72,7 +73,8 @@ static int crun_delete(struct pod_job *job, const char *id, struct err *err)
 	r = proc_run(&status, &output, &spec, OUTPUT_MAX, err);
 	if (r < 0)
 		return err_wrap(err, "run crun delete");
-	/* A half-made state that crun cannot read: the kernel's side of it is gone by now, so is this. */
+	/* A half-made state that crun cannot read: the kernel's side of it is gone by now, so is
+	 * this. */
 	if (status != 0 && access(state, F_OK) == 0) {
 		autoclose int root_fd = fs_open(root, O_RDONLY | O_DIRECTORY, 0);
 
@@ -136,7 +138,8 @@ int pod_container_clear(struct pod_job *job, const char *id, struct err *err)
 	if (r < 0)
 		return r;
 	end_monitor(bundle_fd);
-	/* A monitor that was about to start the container did so: once more, nobody starts it now. */
+	/* A monitor that was about to start the container did so: once more, nobody starts it now.
+	 */
 	r = kill_container(job, id, err);
 	if (r == 0)
 		r = crun_delete(job, id, err);
@@ -149,9 +152,20 @@ int pod_container_clear(struct pod_job *job, const char *id, struct err *err)
 	return r < 0 ? err_errno(err, r, "remove the bundle of '%s'", id) : 0;
 }
 
+static void remove_log(const char *path, int files)
+{
+	if (path)
+		(void)unlinkat(AT_FDCWD, path, 0);
+	for (int i = 1; path && i < files; i++) {
+		autofree char *old = mem_asprintf("%s.%d", path, i);
+
+		(void)unlinkat(AT_FDCWD, old, 0);
+	}
+}
+
 /*
- * {"id", "keepRecords"}: with keepRecords the container ended by itself: its mounts and writable layer go, its records
- * stay for a daemon that has not seen them yet.
+ * {"id", "keepRecords", "removeLog"}: with keepRecords the container ended by itself: its mounts
+ * and writable layer go, its records stay for a daemon that has not seen them yet.
  */
 int pod_verb_container_clean(json_t **ret_reply, struct pod_job *job, struct err *err)
 {
@@ -161,6 +175,8 @@ int pod_verb_container_clean(json_t **ret_reply, struct pod_job *job, struct err
 	int r;
 
 	(void)ret_reply;
+	remove_log(json_path_str(job->doc, "removeLog", NULL),
+		   (int)json_path_int(job->doc, "logFiles", 1));
 	if (strlen(id) != POD_ID_SIZE - 1 || strchr(id, '/'))
 		return err_invalid(err, "malformed container id");
 	r = pod_job_open(job, false, err);
@@ -230,7 +246,8 @@ static int remove_dirs(struct pod_job *job, struct err *err)
 	return r < 0 ? r : remove_below(job->run_dir, pod, err);
 }
 
-/* {"uid", "logs": directory below logs/}. Nothing of the pod is left afterwards; a pod that is not there is fine. */
+/* {"uid", "logs": directory below logs/}. Nothing of the pod is left afterwards; a pod that is not
+ * there is fine. */
 int pod_verb_pod_down(json_t **ret_reply, struct pod_job *job, struct err *err)
 {
 	int r;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Inside recond-pod: the job it was started for, and its verbs. Each verb may be repeated after it was killed anywhere.
+ * Inside recond-pod: the job it was started for, and its verbs. Each verb may be repeated after it
+ * was killed anywhere.
  */
 #pragma once
 
@@ -14,20 +15,21 @@
 #define POD_ID_SIZE 33 /* 32 hex digits and NUL */
 
 struct pod_job {
-	const json_t *doc;      /* the message, borrowed */
-	const json_t *request;  /* its member of that name, or NULL */
-	const char *uid;        /* of the pod; borrowed from doc */
-	const char *run_dir;    /* of the instance */
+	const json_t *doc;     /* the message, borrowed */
+	const json_t *request; /* its member of that name, or NULL */
+	const char *uid;       /* of the pod; borrowed from doc */
+	const char *run_dir;   /* of the instance */
 	const char *state_dir;
-	char *run_path;         /* <run-dir>/pods/<uid> */
-	char *disk_path;        /* <state-dir>/pods/<uid> */
-	int run_fd, disk_fd;    /* of these; -1 until pod_job_open() */
-	char *cgroup;           /* of the pod; NULL when the message has no QoS class */
+	char *run_path;      /* <run-dir>/pods/<uid> */
+	char *disk_path;     /* <state-dir>/pods/<uid> */
+	int run_fd, disk_fd; /* of these; -1 until pod_job_open() */
+	char *cgroup;        /* of the pod; NULL when the message has no QoS class */
 	struct cgroup_host cgroups;
 	struct net_bridge bridge;
 };
 
-/* Check DOC and fill JOB in; what the verb needs of it is opened by pod_job_open(). 0 or negative errno with ERR. */
+/* Check DOC and fill JOB in; what the verb needs of it is opened by pod_job_open(). 0 or negative
+ * errno with ERR. */
 int pod_job_init(struct pod_job *job, const json_t *doc, struct err *err);
 void pod_job_deinit(struct pod_job *job);
 

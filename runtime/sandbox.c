@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the containers of a pod share: network, ipc and uts namespace (held by bind mounts, no process), the pod's
- * cgroup, /dev/shm, the files of its network identity, its volumes.
+ * What the containers of a pod share: network, ipc and uts namespace (held by bind mounts, no
+ * process), the pod's cgroup, /dev/shm, the files of its network identity, its volumes.
  */
 #include <assert.h>
 #include <fcntl.h>
@@ -93,7 +93,7 @@ static int make_network(struct pod_job *job, int host_ns, struct err *err)
 		return err_errno(err, netns, "open the pod's network namespace");
 	if (setns(host_ns, CLONE_NEWNET) < 0)
 		return err_errno(err, errno, "return to the host's network namespace");
-	if (net_parse(&pod.address, json_path_str(job->doc, "ip", "")) < 0)
+	if (cidr_parse_address(&pod.address, json_path_str(job->doc, "ip", "")) < 0)
 		return err_invalid(err, "the pod has no address");
 	(void)snprintf(pod.host_link, sizeof(pod.host_link), "%s",
 		       json_path_str(job->doc, "link", ""));
@@ -174,7 +174,8 @@ static void add_line(struct strbuf *sb, const char *key, const json_t *values)
 	strbuf_addc(sb, '\n');
 }
 
-/* The host's own file; where that names a resolver on loopback, which a pod cannot reach, the one behind it. */
+/* The host's own file; where that names a resolver on loopback, which a pod cannot reach, the one
+ * behind it. */
 static void add_host_resolv(struct strbuf *sb)
 {
 	(void)copy_host_file(sb, "/etc/resolv.conf");
@@ -261,14 +262,16 @@ static int make_volumes(struct pod_job *job, struct err *err)
 	return 0;
 }
 
-/* Everything is there: the file "ready" says so, and what containers and a restarted daemon need to know of it. */
+/* Everything is there: the file "ready" says so, and what containers and a restarted daemon need to
+ * know of it. */
 static int write_ready(struct pod_job *job, json_t **ret_reply, struct err *err)
 {
 	json_t *ready = json_object();
 	autofree char *text = NULL;
 	int r;
 
-	json_set(ready, "ip", json_text(host_network(job) ? "" : json_path_str(job->doc, "ip", "")));
+	json_set(ready, "ip",
+		 json_text(host_network(job) ? "" : json_path_str(job->doc, "ip", "")));
 	json_set(ready, "hostNetwork", json_boolean(host_network(job)));
 	json_set(ready, "hostname", json_text(json_path_str(job->request, "hostname", "")));
 	if (json_is_integer(json_object_get(job->request, "fsGroup")))
@@ -324,7 +327,8 @@ static int unmount_all(int dirfd, const char *name, struct err *err)
 
 int pod_sandbox_clear(struct pod_job *job, struct err *err)
 {
-	static const char *const files[] = {"ns", "volumes", "shm", "hosts", "hostname", "resolv.conf"};
+	static const char *const files[] = {"ns",    "volumes",  "shm",
+					    "hosts", "hostname", "resolv.conf"};
 	int r;
 
 	(void)unlinkat(job->run_fd, "ready", 0);

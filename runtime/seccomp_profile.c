@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The profile as tables: allowed calls, calls that need a capability, calls refused with EPERM; everything else,
- * known or future, is ENOSYS, so that programs fall back. It follows the list of containers/common (Apache-2.0) and
- * is stricter than that list in these points: no mount, namespace, keyring or io_uring calls without CAP_SYS_ADMIN, clone() without
- * namespace flags, four socket families, the native ABI alone (a 32-bit socketcall could not be filtered).
+ * The profile as tables: allowed calls, calls that need a capability, calls refused with EPERM;
+ * everything else, known or future, is ENOSYS, so that programs fall back. It follows the list of
+ * containers/common (Apache-2.0) and is stricter than that list in these points: no mount,
+ * namespace, keyring or io_uring calls without CAP_SYS_ADMIN, clone() without namespace flags, four
+ * socket families, the native ABI alone (a 32-bit socketcall could not be filtered).
  */
 #include "runtime/seccomp_profile.h"
 
@@ -156,11 +157,12 @@ static json_t *rule(const char *name, const char *action, int error)
 	return r;
 }
 
-static void add_arg(json_t *r, unsigned int index, const char *op, uint64_t value, uint64_t value_two)
+static void add_arg(json_t *r, unsigned int index, const char *op, uint64_t value,
+		    uint64_t value_two)
 {
 	json_t *args = json_object_get(r, "args");
-	json_t *arg = json_pack("{s:i, s:I, s:s}", "index", (int)index, "value", (json_int_t)value, "op",
-				op);
+	json_t *arg = json_pack("{s:i, s:I, s:s}", "index", (int)index, "value", (json_int_t)value,
+				"op", op);
 
 	if (value_two || str_eq(op, "SCMP_CMP_MASKED_EQ"))
 		json_set(arg, "valueTwo", json_integer((json_int_t)value_two));
@@ -217,7 +219,8 @@ static void add_clone_rules(json_t *rules, uint64_t caps)
 	if (!(caps & SPEC_CAP(21)))
 		add_arg(r, 0, "SCMP_CMP_MASKED_EQ", CLONE_NAMESPACES, 0);
 	add_rule(rules, r);
-	/* Its flags lie in memory where no filter sees them: the C library falls back to clone(). */
+	/* Its flags lie in memory where no filter sees them: the C library falls back to clone().
+	 */
 	add_rule(rules, rule("clone3", "SCMP_ACT_ERRNO", ENOSYS));
 }
 
@@ -244,8 +247,9 @@ json_t *seccomp_profile_build(uint64_t caps)
 	json_set(r, "names", names);
 	add_rule(rules, r);
 	for (size_t i = 0; i < ARRAY_SIZE(gated); i++)
-		add_rule(rules, (gated[i].cap & caps) ? rule(gated[i].name, "SCMP_ACT_ALLOW", 0)
-						      : rule(gated[i].name, "SCMP_ACT_ERRNO", EPERM));
+		add_rule(rules, (gated[i].cap & caps)
+					? rule(gated[i].name, "SCMP_ACT_ALLOW", 0)
+					: rule(gated[i].name, "SCMP_ACT_ERRNO", EPERM));
 	for (size_t i = 0; i < ARRAY_SIZE(personalities); i++) {
 		r = rule("personality", "SCMP_ACT_ALLOW", 0);
 		add_arg(r, 0, "SCMP_CMP_EQ", personalities[i], 0);

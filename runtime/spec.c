@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * config.json, member by member. The tables of capabilities, fixed mounts and masked paths stand first; each of the
- * functions below them builds one member of the document.
+ * config.json, member by member. The tables of capabilities, fixed mounts and masked paths stand
+ * first; each of the functions below them builds one member of the document.
  */
 #include "runtime/spec.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -145,7 +146,8 @@ void spec_host_read(struct spec_host *ret)
 	*ret = (struct spec_host){
 		.nofile_max = nofile.rlim_max,
 		.nproc_max = nproc.rlim_max,
-		/* Lowering needs CAP_SYS_RESOURCE, which a service normally lacks: never below our own. */
+		/* Lowering needs CAP_SYS_RESOURCE, which a service normally lacks: never below our
+		   own. */
 		.oom_score_adj_min = read_own_oom_score_adj(),
 		.cgroup_v2 = cg.layout == CGROUP_V2,
 		.can_limit_swap = cgroup_can_limit_swap(&cg),
@@ -204,8 +206,8 @@ static json_t *build_rlimits(const struct spec_host *host)
 	uint64_t nproc = at_most(host->nproc_max, INT64_MAX);
 
 	(void)json_array_append_new(a, build_rlimit("RLIMIT_CORE", 0, 0));
-	(void)json_array_append_new(
-		a, build_rlimit("RLIMIT_NOFILE", NOFILE_SOFT, at_most(NOFILE_HARD, host->nofile_max)));
+	(void)json_array_append_new(a, build_rlimit("RLIMIT_NOFILE", NOFILE_SOFT,
+						    at_most(NOFILE_HARD, host->nofile_max)));
 	(void)json_array_append_new(a, build_rlimit("RLIMIT_NPROC", nproc, nproc));
 	return a;
 }
@@ -269,11 +271,10 @@ static json_t *build_mounts(const struct spec *s)
 		(void)json_array_append_new(options, json_text(m->read_only ? "ro" : "rw"));
 		if (m->no_exec)
 			(void)json_array_append_new(options, json_text("noexec"));
-		(void)json_array_append_new(a, json_pack("{s:s, s:s, s:s, s:o}", "destination",
-							 m->destination, "type",
-							 m->source ? "bind" : "tmpfs", "source",
-							 m->source ? m->source : "tmpfs", "options",
-							 options));
+		(void)json_array_append_new(
+			a, json_pack("{s:s, s:s, s:s, s:o}", "destination", m->destination, "type",
+				     m->source ? "bind" : "tmpfs", "source",
+				     m->source ? m->source : "tmpfs", "options", options));
 	}
 	return a;
 }
@@ -325,7 +326,8 @@ static json_t *build_resources(const struct spec *s)
 		json_set(o, "memory", build_memory(s));
 	if (r->pids)
 		json_set(o, "pids", json_pack("{s:I}", "limit", (json_int_t)r->pids));
-	/* One process of a container killed for memory: the container ends as a whole, as under Kubernetes. */
+	/* One process of a container killed for memory: the container ends as a whole, as under
+	 * Kubernetes. */
 	if (s->host.cgroup_v2)
 		json_set(o, "unified", json_pack("{s:s}", "memory.oom.group", "1"));
 	return o;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * config.json of the OCI runtime specification, made from a plain option struct. Pure: what the host is like (limits,
- * cgroup version, devices) comes in as members, so the same options always give the same document; golden tests hold
- * it. Containers of pods and RUN steps of builds are both made here, so both get the same confinement: the default
- * seccomp profile, masked paths, no inheritable or ambient capability, no annotation whatsoever.
+ * config.json of the OCI runtime specification, made from a plain option struct. Pure: what the
+ * host is like (limits, cgroup version, devices) comes in as members, so the same options always
+ * give the same document; golden tests hold it. Containers of pods and RUN steps of builds are both
+ * made here, so both get the same confinement: the default seccomp profile, masked paths, no
+ * inheritable or ambient capability, no annotation whatsoever.
  */
 #pragma once
 
@@ -26,7 +27,8 @@
 #define SPEC_CAPS_ALL (SPEC_CAP(41) - 1)
 #define SPEC_CAP(n) (UINT64_C(1) << (n))
 
-/* The bit of a capability named as in Kubernetes ("NET_ADMIN", or "CAP_NET_ADMIN", or "ALL"); 0 for an unknown name. */
+/* The bit of a capability named as in Kubernetes ("NET_ADMIN", or "CAP_NET_ADMIN", or "ALL"); 0 for
+ * an unknown name. */
 uint64_t spec_cap_parse(const char *name);
 
 enum spec_ns {
@@ -60,19 +62,20 @@ struct spec_device {
 
 /* What of the host shows in the document. */
 struct spec_host {
-	uint64_t nofile_max;      /* hard RLIMIT_NOFILE of this process */
-	uint64_t nproc_max;       /* hard RLIMIT_NPROC of this process */
-	int oom_score_adj_min;    /* nothing below this may be set */
-	bool cgroup_v2;           /* the memory controller is on cgroup v2 */
-	bool can_limit_swap;      /* memory and swap are accounted together */
-	unsigned int masked_cpus; /* hide thermal_throttle of this many CPUs; 0 where there is none */
+	uint64_t nofile_max;   /* hard RLIMIT_NOFILE of this process */
+	uint64_t nproc_max;    /* hard RLIMIT_NPROC of this process */
+	int oom_score_adj_min; /* nothing below this may be set */
+	bool cgroup_v2;        /* the memory controller is on cgroup v2 */
+	bool can_limit_swap;   /* memory and swap are accounted together */
+	unsigned int
+		masked_cpus; /* hide thermal_throttle of this many CPUs; 0 where there is none */
 };
 
 struct spec_resources {
-	uint64_t cpu_shares;   /* 0: not set */
-	int64_t cpu_quota_us;  /* per 100 ms; 0: no quota */
-	int64_t memory_bytes;  /* 0: no limit. Swap is not given on top of it */
-	int64_t pids;          /* 0: no limit */
+	uint64_t cpu_shares;  /* 0: not set */
+	int64_t cpu_quota_us; /* per 100 ms; 0: no quota */
+	int64_t memory_bytes; /* 0: no limit. Swap is not given on top of it */
+	int64_t pids;         /* 0: no limit */
 };
 
 struct spec {
@@ -89,7 +92,8 @@ struct spec {
 	size_t n_groups;
 	uint64_t caps; /* bounding, permitted and effective */
 	bool no_new_privileges;
-	bool privileged; /* all capabilities, all devices of `devices`, nothing masked, no seccomp */
+	bool privileged; /* all capabilities, all devices of `devices`, nothing masked, no seccomp
+			  */
 	bool seccomp_unconfined;
 	bool proc_unmasked;
 	int oom_score_adj;
@@ -106,14 +110,16 @@ struct spec {
 void spec_init(struct spec *s);
 void spec_deinit(struct spec *s);
 
-/* Append a bind mount of SOURCE on DESTINATION; both are copied. Returns it for further settings, until the next add. */
+/* Append a bind mount of SOURCE on DESTINATION; both are copied. Returns it for further settings,
+ * until the next add. */
 struct spec_mount *spec_add_mount(struct spec *s, const char *source, const char *destination);
 
-/* Fill in what is true of this process and host now (reads /proc, /sys). The only impure function here. */
+/* Fill in what is true of this process and host now (reads /proc, /sys). The only impure function
+ * here. */
 void spec_host_read(struct spec_host *ret);
 
 /*
- * Build the document. 0 with *ret (owned by the caller), or -EINVAL with ERR: no command, a relative path, too long a
- * command or environment.
+ * Build the document. 0 with *ret (owned by the caller), or -EINVAL with ERR: no command, a
+ * relative path, too long a command or environment.
  */
 int spec_build(json_t **ret, const struct spec *s, struct err *err);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * emptyDir, hostPath and file volumes, and how a container's mount source is opened. Everything goes through directory
- * fds; mounts are made by the fd-based mount calls, so no path is looked up twice.
+ * emptyDir, hostPath and file volumes, and how a container's mount source is opened. Everything
+ * goes through directory fds; mounts are made by the fd-based mount calls, so no path is looked up
+ * twice.
  */
 #include "runtime/volume.h"
 
@@ -30,7 +31,8 @@ static int bad(struct err *err, const char *name, const char *what)
 	return err_set(err, ERR_INVALID, EINVAL, REASON, "volume '%s': %s", name, what);
 }
 
-/* Decode base64 (RFC 4648, padded) in place of a library that would cost the worker its start-up time. */
+/* Decode base64 (RFC 4648, padded) in place of a library that would cost the worker its start-up
+ * time. */
 static int base64_decode(char **ret, size_t *ret_n, const char *text)
 {
 	static const char alphabet[] =
@@ -92,7 +94,8 @@ static int write_item(int dirfd, const json_t *item, mode_t default_mode, struct
 	int r;
 
 	if (!fs_path_is_beneath(path) || str_skip_prefix(path, ".."))
-		return err_set(err, ERR_INVALID, EINVAL, REASON, "file path '%s' is not allowed", path);
+		return err_set(err, ERR_INVALID, EINVAL, REASON, "file path '%s' is not allowed",
+			       path);
 	if (base64_decode(&data, &n, json_path_str(item, "data", "")) < 0)
 		return err_set(err, ERR_INVALID, EINVAL, REASON, "file '%s': bad base64", path);
 	name = make_parents(dirfd, path, &parent);
@@ -127,7 +130,8 @@ static bool is_wanted(const json_t *items, const char *name)
 	return false;
 }
 
-/* A symlink "<top-level name> -> ..data/<top-level name>" for each; those of no item any more are removed. */
+/* A symlink "<top-level name> -> ..data/<top-level name>" for each; those of no item any more are
+ * removed. */
 static int link_names(int dirfd, const json_t *items, const char *data_dir, struct err *err)
 {
 	const json_t *item;
@@ -268,8 +272,9 @@ static int mount_tmpfs(int run_fd, const char *name, uint64_t size_bytes, mode_t
 		return err_errno(err, r, "make '%s'", name);
 	if (is_mounted(run_fd, name))
 		return 0;
-	options = size_bytes ? mem_asprintf("mode=%o,size=%llu", mode, (unsigned long long)size_bytes)
-			     : mem_asprintf("mode=%o", mode);
+	options = size_bytes
+			  ? mem_asprintf("mode=%o,size=%llu", mode, (unsigned long long)size_bytes)
+			  : mem_asprintf("mode=%o", mode);
 	if (mount("tmpfs", target, "tmpfs", MS_NOSUID | MS_NODEV, options) < 0)
 		return err_errno(err, errno, "mount a tmpfs for volume '%s'", name);
 	return 0;
@@ -311,7 +316,8 @@ static int make_empty_dir(const struct volume_place *p, const char *name, const 
 	if (r < 0)
 		return r;
 	fd = open_volume_dir(p->run_fd, name);
-	return fd < 0 ? err_errno(err, fd, "volume '%s': open", name) : apply_group(p, fd, name, err);
+	return fd < 0 ? err_errno(err, fd, "volume '%s': open", name)
+		      : apply_group(p, fd, name, err);
 }
 
 static int make_files(const struct volume_place *p, const char *name, const json_t *v,
@@ -336,7 +342,8 @@ static int make_files(const struct volume_place *p, const char *name, const json
 	return apply_group(p, fd, name, err);
 }
 
-/* openat2 from the root without following any symlink: what the policy allowed is what is mounted. */
+/* openat2 from the root without following any symlink: what the policy allowed is what is mounted.
+ */
 static int open_host_path(const char *path)
 {
 	struct open_how how = {
@@ -434,7 +441,8 @@ int volume_make(const struct volume_place *p, const json_t *v, struct err *err)
 {
 	static const struct {
 		const char *key;
-		int (*make)(const struct volume_place *, const char *, const json_t *, struct err *);
+		int (*make)(const struct volume_place *, const char *, const json_t *,
+			    struct err *);
 	} kinds[] = {
 		{"emptyDir", make_empty_dir},
 		{"hostPath", make_host},
