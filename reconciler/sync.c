@@ -57,7 +57,7 @@ struct apps *apps_free(struct apps *a)
 	for (size_t i = 0; i < a->n_apps; i++)
 		app_free(a->apps[i]);
 	for (size_t i = 0; i < a->n_builds; i++)
-		build_free(a->builds[i]);
+		app_build_free(a->builds[i]);
 	for (size_t i = 0; i < a->n_waits; i++) {
 		free(a->waits[i]->ref);
 		free(a->waits[i]);
@@ -427,7 +427,7 @@ static void apply_desired(struct reconciler *r, struct app *app)
  * is there. */
 static bool prepare(struct reconciler *r, struct app *app)
 {
-	const struct build *b = NULL;
+	const struct app_build *b = NULL;
 	const struct image_wait *w = NULL;
 	autofree char *what = NULL;
 	struct err err = {0};
