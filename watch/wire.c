@@ -114,10 +114,9 @@ int wire_note(struct wire *w, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	if (vasprintf(&text, fmt, ap) < 0)
-		text = NULL;
+	text = mem_vasprintf(fmt, ap);
 	va_end(ap);
-	json_set(j, "text", json_text(text ? text : fmt));
+	json_set(j, "text", json_text(text));
 	return ipc_send_json(w->fd, WATCH_MSG_NOTE, j);
 }
 
