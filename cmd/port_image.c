@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/log.h"
 #include "cmd/host.h"
 
