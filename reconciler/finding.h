@@ -31,6 +31,7 @@ struct finding_place {
 	const char *object; /* "Deployment/web" */
 };
 
+/* Free all findings; F is empty and usable again. */
 void findings_deinit(struct findings *f);
 
 /* Add "<object>: <path>: <message>" at the place of PATH in the object. PATH may be NULL. */
