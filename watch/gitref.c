@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading refs by hand. Nothing here follows a symlink, reads configuration, or takes more than a
+ * few kilobytes (packed-refs: 16 MiB) from the repository.
+ */
 #include "watch/gitref_priv.h"
 
 #include <errno.h>
