@@ -45,7 +45,7 @@ bool git_branch_valid(const char *name)
 	    *name == '-')
 		return false;
 	for (const char *p = name; *p; p++)
-		if (*p <= ' ' || *p == 0x7f || strchr("~^:?*[\\", *p))
+		if ((unsigned char)*p <= ' ' || *p == 0x7f || strchr("~^:?*[\\", *p))
 			return false;
 	strlist_split(&parts, name, '/');
 	for (size_t i = 0; i < parts.n; i++)
