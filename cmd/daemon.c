@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Putting the parts together, in the order that recovery needs: lock, store, policy, runtime, what already runs, then
- * the sources. There is no other way to start, and none to stop but ending.
+ * Putting the parts together, in the order that recovery needs: lock, store, policy, runtime, what
+ * already runs, then the sources. There is no other way to start, and none to stop but ending.
  */
 #include "cmd/daemon.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <fcntl.h>
 #include <grp.h>
 #include <ifaddrs.h>
-#include <netinet/in.h>
-#include <arpa/inet.h>
 #include <net/if.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -46,9 +46,18 @@ static void port_random(void *data UNUSED, void *buf, size_t n)
 	clock_random(buf, n);
 }
 
+/*
+ * A store that cannot be written ends the process; the next start reads what is durable.
+ */
 static void on_wake(void *data)
 {
-	host_run_policy(data);
+	struct host *h = data;
+	struct err err = {0};
+
+	if (reconciler_run(h->reconciler, &err) == 0)
+		return;
+	log_error("the store failed; ending, pods go on", LOG_ERR(&err));
+	(void)sd_event_exit(h->loop, 1);
 }
 
 static void port_wake_at(void *data, uint64_t at_ms)
@@ -79,28 +88,10 @@ static const struct ports daemon_ports = {
 	.pod_down = port_pod_down,
 };
 
-/*
- * From the loop, not from within a callback: several answers of one turn make one pass. A store that cannot be written
- * ends the process; the next start reads what is durable.
- */
-static void run_now(struct host *h)
-{
-	struct err err = {0};
-
-	if (reconciler_run(h->reconciler, &err) == 0)
-		return;
-	log_error("the store failed; ending, pods go on", LOG_ERR(&err));
-	(void)sd_event_exit(h->loop, 1);
-}
-
-static void on_wake_run(void *data)
-{
-	run_now(data);
-}
-
+/* From the loop, not from within a callback: several answers of one turn make one pass. */
 void host_run_policy(struct host *h)
 {
-	(void)loop_timer(&h->wake, h->loop, 0, on_wake_run, h);
+	(void)loop_timer(&h->wake, h->loop, 0, on_wake, h);
 }
 
 /* ---- parts ---- */
@@ -133,8 +124,10 @@ static int lock_state(const struct options *o, int *ret_fd, struct err *err)
 	if (fd < 0)
 		return err_errno(err, fd, "%s", path);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		return err_set(err, ERR_FATAL, EBUSY, "Locked",
-			       "another recond runs on %s: stop it, or give this one its own --state-dir", o->state_dir);
+		return err_set(
+			err, ERR_FATAL, EBUSY, "Locked",
+			"another recond runs on %s: stop it, or give this one its own --state-dir",
+			o->state_dir);
 	*ret_fd = TAKE_FD(fd);
 	return 0;
 }
@@ -148,11 +141,12 @@ static void host_address(const struct options *o, char ret[INET_ADDRSTRLEN])
 	if (getifaddrs(&list) < 0)
 		return;
 	for (const struct ifaddrs *i = list; i; i = i->ifa_next) {
-		if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET || (i->ifa_flags & IFF_LOOPBACK) ||
-		    str_eq(i->ifa_name, o->bridge))
+		if (!i->ifa_addr || i->ifa_addr->sa_family != AF_INET ||
+		    (i->ifa_flags & IFF_LOOPBACK) || str_eq(i->ifa_name, o->bridge))
 			continue;
-		(void)inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr, ret,
-				INET_ADDRSTRLEN);
+		(void)inet_ntop(AF_INET,
+				&((const struct sockaddr_in *)(const void *)i->ifa_addr)->sin_addr,
+				ret, INET_ADDRSTRLEN);
 		break;
 	}
 	freeifaddrs(list);
@@ -217,7 +211,8 @@ static int start_api(struct host *h, struct err *err)
 		.group = group ? group->gr_gid : (gid_t)-1,
 		.version = RECOND_VERSION,
 	};
-	struct api_host ops = {.images = port_image_list, .log_path = port_pod_log_path, .ready = is_ready};
+	struct api_host ops = {
+		.images = port_image_list, .log_path = port_pod_log_path, .ready = is_ready};
 
 	return api_server_new(&h->api, h->loop, &config, h->store, &ops, h, err);
 }
@@ -256,7 +251,8 @@ static void stop(struct host *h)
 	json_decref(h->ready_images);
 }
 
-/* Everything found was reported before this runs: the runtime's reports were queued on the loop first. */
+/* Everything found was reported before this runs: the runtime's reports were queued on the loop
+ * first. */
 static int on_recovered(sd_event_source *source UNUSED, void *data)
 {
 	struct host *h = data;
@@ -269,7 +265,8 @@ static int on_recovered(sd_event_source *source UNUSED, void *data)
 	}
 	host_run_policy(h);
 	(void)sd_notifyf(0, "READY=1\nSTATUS=%zu sources", h->n_sources);
-	log_info("ready", LOG_KV("state", h->options->state_dir), LOG_KV("socket", h->options->socket));
+	log_info("ready", LOG_KV("state", h->options->state_dir),
+		 LOG_KV("socket", h->options->socket));
 	return 0;
 }
 
@@ -277,9 +274,10 @@ static int check_root(struct err *err)
 {
 	if (geteuid() == 0)
 		return 0;
-	return err_set(err, ERR_FATAL, EPERM, "NotRoot",
-		       "containers, networks and mounts need root: run it as root, or look at what it would do with "
-		       "'recond --dry-run'");
+	return err_set(
+		err, ERR_FATAL, EPERM, "NotRoot",
+		"containers, networks and mounts need root: run it as root, or look at what it would do with "
+		"'recond --dry-run'");
 }
 
 static int run(struct host *h, struct err *err)

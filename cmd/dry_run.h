@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * recond --dry-run: what the daemon would do with these sources, printed and not done. Needs no root, writes nothing,
- * and compares with what a daemon on the socket runs, when one answers.
+ * recond --dry-run: what the daemon would do with these sources, printed and not done. Needs no
+ * root, writes nothing, and compares with what a daemon on the socket runs, when one answers.
  */
 #pragma once
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The daemon's parts and the wiring between them: reconciler/ports.h implemented with watch, builder and runtime. One
- * struct host owns them all; each port_*.c holds one side of the seam.
+ * The daemon's parts and the wiring between them: reconciler/ports.h implemented with watch,
+ * builder and runtime. One struct host owns them all; each port_*.c holds one side of the seam.
  */
 #pragma once
 
@@ -58,7 +58,8 @@ void host_run_policy(struct host *h);
 int port_source_start(struct host *h, struct err *err);
 void port_source_stop(struct host *h);
 void port_source_decode(void *data, const char *source, const char *revision);
-int port_source_tree_digest(void *data, char *ret, const char *source, const char *revision, const char *dir);
+int port_source_tree_digest(void *data, char *ret, const char *source, const char *revision,
+			    const char *dir);
 /* The newest revision of SOURCE if it is REVISION, borrowed, or NULL. */
 struct revision *port_source_revision(struct host *h, const char *source, const char *revision);
 
@@ -69,8 +70,10 @@ void port_image_stop(struct host *h);
 json_t *port_image_list(void *data);
 
 /* port_build.c: builds. */
-void port_build_plan(void *data, const char *id, const char *source, const char *revision, const json_t *image);
-void port_build_run(void *data, const char *id, const char *source, const char *revision, const json_t *image);
+void port_build_plan(void *data, const char *id, const char *source, const char *revision,
+		     const json_t *image);
+void port_build_run(void *data, const char *id, const char *source, const char *revision,
+		    const json_t *image);
 void port_build_stop(struct host *h);
 
 /* port_pod.c: pods. */
@@ -78,7 +81,8 @@ int port_pod_start(struct host *h, struct err *err);
 int port_pod_recover(struct host *h, struct err *err);
 void port_pod_sandbox_up(void *data, const json_t *request);
 void port_pod_container_start(void *data, const json_t *request);
-void port_pod_container_signal(void *data, const char *uid, const char *name, unsigned int attempt, int signo);
+void port_pod_container_signal(void *data, const char *uid, const char *name, unsigned int attempt,
+			       int signo);
 void port_pod_down(void *data, const char *uid);
-char *port_pod_log_path(void *data, const char *ns, const char *pod, const char *uid, const char *container,
-			bool previous);
+char *port_pod_log_path(void *data, const char *ns, const char *pod, const char *uid,
+			const char *container, bool previous);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Builds as the policy sees them: plan, run, progress, digest. The context of a git revision is written to a directory
- * of its own first, because a repository is never checked out; a folder is read in place, against its digests.
+ * Builds as the policy sees them: plan, run, progress, digest. The context of a git revision is
+ * written to a directory of its own first, because a repository is never checked out; a folder is
+ * read in place, against its digests.
  */
 #include <assert.h>
 #include <fcntl.h>
@@ -36,7 +37,8 @@ static void remove_content(const struct build_job *job)
 		return;
 	state = fs_open(job->host->options->state_dir, O_PATH | O_DIRECTORY, 0);
 	if (state >= 0)
-		(void)fs_remove_tree(state, job->content_dir + strlen(job->host->options->state_dir) + 1);
+		(void)fs_remove_tree(state,
+				     job->content_dir + strlen(job->host->options->state_dir) + 1);
 }
 
 static struct build_job *job_free(struct build_job *job)
@@ -76,7 +78,8 @@ static void cancel_older(struct host *h, const char *id)
 	}
 }
 
-static struct build_job *job_new(struct host *h, const char *id, struct revision *rev, const json_t *image)
+static struct build_job *job_new(struct host *h, const char *id, struct revision *rev,
+				 const json_t *image)
 {
 	struct build_job *job = NEW(struct build_job);
 
@@ -101,7 +104,8 @@ void port_build_stop(struct host *h)
 
 static int superseded(struct err *err, const char *revision)
 {
-	return err_set(err, ERR_TRANSIENT, ECANCELED, "BuildFailed", "revision %s is no longer the newest", revision);
+	return err_set(err, ERR_TRANSIENT, ECANCELED, "BuildFailed",
+		       "revision %s is no longer the newest", revision);
 }
 
 /* ---- planning ---- */
@@ -114,7 +118,8 @@ static json_t *plan_answer(const json_t *answer)
 
 	json_array_foreach(json_object_get(answer, "bases"), i, base)
 		json_array_append_new(bases, json_text(json_path_str(base, "reference", "")));
-	return json_pack("{s:o, s:s}", "bases", bases, "current", json_path_str(answer, "current", ""));
+	return json_pack("{s:o, s:s}", "bases", bases, "current",
+			 json_path_str(answer, "current", ""));
 }
 
 static void on_plan(struct build *b UNUSED, const json_t *answer, const struct err *err, void *data)
@@ -128,7 +133,8 @@ static void on_plan(struct build *b UNUSED, const json_t *answer, const struct e
 	host_run_policy(h);
 }
 
-void port_build_plan(void *data, const char *id, const char *source, const char *revision, const json_t *image)
+void port_build_plan(void *data, const char *id, const char *source, const char *revision,
+		     const json_t *image)
 {
 	struct host *h = data;
 	struct revision *rev = port_source_revision(h, source, revision);
@@ -138,8 +144,8 @@ void port_build_plan(void *data, const char *id, const char *source, const char 
 	int r = rev ? 0 : superseded(&err, revision);
 
 	if (r == 0)
-		r = revision_view_build_request(&request, rev, image, h->options->state_dir, revision_content_dir(rev),
-						&err);
+		r = revision_view_build_request(&request, rev, image, h->options->state_dir,
+						revision_content_dir(rev), &err);
 	if (r == 0) {
 		job = job_new(h, id, rev, image);
 		r = build_plan_start(&job->build, h->loop, request, on_plan, job, &err);
@@ -158,8 +164,8 @@ static void on_progress(struct build *b UNUSED, const struct build_progress *p, 
 	const struct build_job *job = data;
 
 	log_debug("build step", LOG_KV("build", job->id), LOG_KV("text", p->text));
-	reconciler_build_progress(job->host->reconciler, job->id, (unsigned int)p->step, (unsigned int)p->n_steps,
-				  p->text);
+	reconciler_build_progress(job->host->reconciler, job->id, (unsigned int)p->step,
+				  (unsigned int)p->n_steps, p->text);
 	host_run_policy(job->host);
 }
 
@@ -186,11 +192,13 @@ static void on_end(struct build *b UNUSED, const char *digest, const struct err 
 
 static int start(struct build_job *job, const char *content_dir, struct err *err)
 {
-	static const struct build_callbacks callbacks = {.progress = on_progress, .log = on_line, .end = on_end};
+	static const struct build_callbacks callbacks = {
+		.progress = on_progress, .log = on_line, .end = on_end};
 	autojson *request = NULL;
 	int r;
 
-	r = revision_view_build_request(&request, job->rev, job->image, job->host->options->state_dir, content_dir, err);
+	r = revision_view_build_request(&request, job->rev, job->image,
+					job->host->options->state_dir, content_dir, err);
 	if (r < 0)
 		return r;
 	return build_start(&job->build, job->host->loop, request, &callbacks, job, err);
@@ -233,10 +241,12 @@ static int export_content(struct build_job *job, struct err *err)
 	target = fs_open_at(state, name, O_RDONLY | O_DIRECTORY, 0);
 	if (target < 0)
 		return err_errno(err, target, "%s", job->content_dir);
-	return watch_export(&job->export, job->host->loop, job->rev, dir, target, on_exported, job, err);
+	return watch_export(&job->export, job->host->loop, job->rev, dir, target, on_exported, job,
+			    err);
 }
 
-void port_build_run(void *data, const char *id, const char *source, const char *revision, const json_t *image)
+void port_build_run(void *data, const char *id, const char *source, const char *revision,
+		    const json_t *image)
 {
 	struct host *h = data;
 	struct revision *rev = port_source_revision(h, source, revision);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Images as the policy sees them: a reference means a digest once every layer of it is unpacked, so that nothing that
- * runs is touched for an image that turns out to be broken.
+ * Images as the policy sees them: a reference means a digest once every layer of it is unpacked, so
+ * that nothing that runs is touched for an image that turns out to be broken.
  */
 #include <assert.h>
 #include <string.h>
@@ -73,7 +73,8 @@ int port_image_resolve(void *data, char *ret, const char *ref)
 	if (find(h, ref, digest, &err) != 1)
 		return 0;
 	if (!json_object_get(h->ready_images, digest)) {
-		if (image_store_load(h->images, digest, &image, &err) < 0 || !layers_are_here(h, image))
+		if (image_store_load(h->images, digest, &image, &err) < 0 ||
+		    !layers_are_here(h, image))
 			return 0;
 		json_object_set_new(h->ready_images, digest, json_true());
 	}
@@ -115,10 +116,11 @@ void port_image_get(void *data, const char *ref)
 
 	r = find(h, ref, digest, &err);
 	if (r == 0)
-		r = err_set(&err, ERR_INVALID, ENOENT, "ErrImagePull",
-			    "not found: no image of that name was built or copied into %s/images, and this version "
-			    "does not pull from registries",
-			    h->options->state_dir);
+		r = err_set(
+			&err, ERR_INVALID, ENOENT, "ErrImagePull",
+			"not found: no image of that name was built or copied into %s/images, and this version "
+			"does not pull from registries",
+			h->options->state_dir);
 	else if (r == 1)
 		r = image_store_load(h->images, digest, &image, &err);
 	if (r < 0) {
@@ -128,7 +130,8 @@ void port_image_get(void *data, const char *ref)
 	job = NEW(struct image_job);
 	*job = (struct image_job){.host = h, .ref = mem_strdup(ref)};
 	memcpy(job->digest, digest, sizeof(digest));
-	r = layer_ensure(&job->layers, h->layers, image->manifest.layers, image->manifest.n_layers, on_layers, job, &err);
+	r = layer_ensure(&job->layers, h->layers, image->manifest.layers, image->manifest.n_layers,
+			 on_layers, job, &err);
 	if (r == 0) {
 		GROW(h->image_jobs, h->cap_image_jobs, h->n_image_jobs + 1);
 		h->image_jobs[h->n_image_jobs++] = job;
@@ -149,8 +152,8 @@ static void add_used(const json_t *pod, void *data)
 	json_t *status;
 	size_t i;
 
-	json_array_foreach(json_object_get(json_object_get(pod, "status"), "containerStatuses"), i, status)
-	{
+	json_array_foreach(json_object_get(json_object_get(pod, "status"), "containerStatuses"), i,
+			   status) {
 		const char *id = json_string_value(json_object_get(status, "imageID"));
 
 		if (id && *id)

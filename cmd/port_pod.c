@@ -31,15 +31,15 @@ static void on_container_started(const char *uid, const char *name, unsigned int
 				 const struct pod_started *started, void *data)
 {
 	struct host *h = data;
-	autojson *info = json_pack("{s:s, s:i, s:s}", "id", started->id, "pid", (int)started->pid, "started_at",
-				   started->started_at);
+	autojson *info = json_pack("{s:s, s:i, s:s}", "id", started->id, "pid", (int)started->pid,
+				   "started_at", started->started_at);
 
 	reconciler_container_started(h->reconciler, uid, name, attempt, info);
 	host_run_policy(h);
 }
 
-static void on_container_failed(const char *uid, const char *name, unsigned int attempt, const struct err *err,
-				void *data)
+static void on_container_failed(const char *uid, const char *name, unsigned int attempt,
+				const struct err *err, void *data)
 {
 	struct host *h = data;
 
@@ -47,13 +47,14 @@ static void on_container_failed(const char *uid, const char *name, unsigned int 
 	host_run_policy(h);
 }
 
-static void on_container_exited(const char *uid, const char *name, unsigned int attempt, const struct pod_exit *e,
-				void *data)
+static void on_container_exited(const char *uid, const char *name, unsigned int attempt,
+				const struct pod_exit *e, void *data)
 {
 	struct host *h = data;
-	autojson *info = json_pack("{s:i, s:i, s:b, s:s, s:s, s:s, s:o}", "exit_code", e->exit_code, "signal", e->signal,
-				   "oom_killed", e->oom_killed, "started_at", e->started_at, "finished_at",
-				   e->finished_at, "reason", e->reason, "message", json_text(e->message));
+	autojson *info = json_pack("{s:i, s:i, s:b, s:s, s:s, s:s, s:o}", "exit_code", e->exit_code,
+				   "signal", e->signal, "oom_killed", e->oom_killed, "started_at",
+				   e->started_at, "finished_at", e->finished_at, "reason",
+				   e->reason, "message", json_text(e->message));
 
 	reconciler_container_exited(h->reconciler, uid, name, attempt, info);
 	host_run_policy(h);
@@ -117,7 +118,8 @@ void port_pod_container_start(void *data, const json_t *request)
 	if (pod_container_start(h->pods, request, &err) < 0)
 		reconciler_container_failed(h->reconciler, json_path_str(request, "podUid", ""),
 					    json_path_str(request, "name", ""),
-					    (unsigned int)json_path_int(request, "attempt", 0), &err);
+					    (unsigned int)json_path_int(request, "attempt", 0),
+					    &err);
 }
 
 /* The stop signal of the container's image, by number or name, as its configuration writes it. */
@@ -129,25 +131,27 @@ static int stop_signal(struct host *h, const char *uid, const char *name)
 	struct err err = {0};
 	size_t i;
 
-	json_array_foreach(json_path(pod, "status.containerStatuses"), i, status)
-	{
+	json_array_foreach(json_path(pod, "status.containerStatuses"), i, status) {
 		const char *id = json_path_str(status, "imageID", "");
 
 		if (!str_eq(json_path_str(status, "name", ""), name) || !digest_valid(id))
 			continue;
-		if (image_store_load(h->images, id, &image, &err) == 0 && image->config.stop_signal > 0)
+		if (image_store_load(h->images, id, &image, &err) == 0 &&
+		    image->config.stop_signal > 0)
 			return image->config.stop_signal;
 	}
 	return SIGTERM;
 }
 
-void port_pod_container_signal(void *data, const char *uid, const char *name, unsigned int attempt, int signo)
+void port_pod_container_signal(void *data, const char *uid, const char *name, unsigned int attempt,
+			       int signo)
 {
 	struct host *h = data;
 
 	if (signo == 0)
 		signo = stop_signal(h, uid, name);
-	(void)pod_container_signal(h->pods, uid, name, attempt, signo); /* -ESRCH: its exit is on the way */
+	(void)pod_container_signal(h->pods, uid, name, attempt,
+				   signo); /* -ESRCH: its exit is on the way */
 }
 
 void port_pod_down(void *data, const char *uid)
@@ -167,20 +171,20 @@ static unsigned int newest_attempt(struct host *h, const char *uid, const char *
 	json_t *status;
 	size_t i;
 
-	json_array_foreach(json_path(pod, "status.containerStatuses"), i, status)
-	{
+	json_array_foreach(json_path(pod, "status.containerStatuses"), i, status) {
 		if (str_eq(json_path_str(status, "name", ""), container))
 			return (unsigned int)json_path_int(status, "restartCount", 0);
 	}
 	return 0;
 }
 
-char *port_pod_log_path(void *data, const char *ns, const char *pod, const char *uid, const char *container,
-			bool previous)
+char *port_pod_log_path(void *data, const char *ns, const char *pod, const char *uid,
+			const char *container, bool previous)
 {
 	struct host *h = data;
 	unsigned int attempt = newest_attempt(h, uid, container);
-	struct pod_log log = {.ns = ns, .pod = pod, .uid = uid, .container = container, .attempt = attempt};
+	struct pod_log log = {
+		.ns = ns, .pod = pod, .uid = uid, .container = container, .attempt = attempt};
 
 	if (previous && attempt == 0)
 		return NULL;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Sources as the policy sees them: a revision arrives, is announced with its apps, and is decoded by the worker when the
- * policy asks for it.
+ * Sources as the policy sees them: a revision arrives, is announced with its apps, and is decoded
+ * by the worker when the policy asks for it.
  */
 #include <assert.h>
 #include <string.h>
@@ -35,7 +35,8 @@ struct revision *port_source_revision(struct host *h, const char *source, const 
 	return s && s->rev && str_eq(revision_id(s->rev), revision) ? s->rev : NULL;
 }
 
-int port_source_tree_digest(void *data, char *ret, const char *source, const char *revision, const char *dir)
+int port_source_tree_digest(void *data, char *ret, const char *source, const char *revision,
+			    const char *dir)
 {
 	struct revision *rev = port_source_revision(data, source, revision);
 	const char *digest;
@@ -63,7 +64,8 @@ static struct decoding *decoding_free(struct decoding *d)
 
 static int decoding_start(struct decoding *d, struct err *err);
 
-static void on_decoded(struct manifest_worker *w UNUSED, const json_t *result, const struct err *err, void *data)
+static void on_decoded(struct manifest_worker *w UNUSED, const json_t *result,
+		       const struct err *err, void *data)
 {
 	struct decoding *d = data;
 	struct host_source *s = d->source;
@@ -83,9 +85,11 @@ static void on_decoded(struct manifest_worker *w UNUSED, const json_t *result, c
 
 static int decoding_start(struct decoding *d, struct err *err)
 {
-	_cleanup_(revision_view_freep) struct revision_view *view = revision_view_new(d->source->rev);
+	_cleanup_(revision_view_freep) struct revision_view *view =
+		revision_view_new(d->source->rev);
 
-	return manifest_worker_start(&d->worker, d->source->host->loop, revision_view_input(view), on_decoded, d, err);
+	return manifest_worker_start(&d->worker, d->source->host->loop, revision_view_input(view),
+				     on_decoded, d, err);
 }
 
 void port_source_decode(void *data, const char *source, const char *revision)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From revisions to the inputs of decoding and building. An app is a top-level directory; files at the root form the app
- * named after the source.
+ * From revisions to the inputs of decoding and building. An app is a top-level directory; files at
+ * the root form the app named after the source.
  */
 #include "cmd/revision_view.h"
 
@@ -38,7 +38,8 @@ static const char *base_name(const char *path)
 
 static bool is_manifest(const char *path)
 {
-	return str_has_suffix(path, ".yaml") || str_has_suffix(path, ".yml") || str_has_suffix(path, ".json");
+	return str_has_suffix(path, ".yaml") || str_has_suffix(path, ".yml") ||
+	       str_has_suffix(path, ".json");
 }
 
 static bool is_dockerfile(const char *path)
@@ -54,6 +55,7 @@ static bool root_digest(const struct revision *rev, char ret[DIGEST_STR_SIZE])
 	size_t n;
 	const struct revision_entry *entries = revision_entries(rev, &n);
 	_cleanup_(digest_freep) struct digest_ctx *ctx = digest_new();
+	size_t len;
 	bool any = false;
 
 	for (size_t i = 0; i < n; i++) {
@@ -63,7 +65,8 @@ static bool root_digest(const struct revision *rev, char ret[DIGEST_STR_SIZE])
 			continue;
 		digest_update(ctx, e->path, strlen(e->path) + 1);
 		digest_update(ctx, e->digest, strlen(e->digest) + 1);
-		any |= is_dockerfile(e->path) || (is_manifest(e->path) && revision_content(rev, e->path, NULL));
+		any |= is_dockerfile(e->path) ||
+		       (is_manifest(e->path) && revision_content(rev, e->path, &len));
 	}
 	digest_final(ctx, ret);
 	return any;
@@ -81,9 +84,11 @@ json_t *revision_view_apps(const struct revision *rev)
 			 json_pack("{s:s}", "inputs", revision_dir_digest(rev, names.items[i])));
 	if (root_digest(rev, root)) {
 		json_t *same = json_object_get(apps, revision_source_name(rev));
-		autofree char *both = mem_asprintf("%s %s", json_path_str(same, "inputs", ""), root);
+		autofree char *both =
+			mem_asprintf("%s %s", json_path_str(same, "inputs", ""), root);
 
-		json_set(apps, revision_source_name(rev), json_pack("{s:s}", "inputs", same ? both : root));
+		json_set(apps, revision_source_name(rev),
+			 json_pack("{s:s}", "inputs", same ? both : root));
 	}
 	return apps;
 }
@@ -104,7 +109,8 @@ static struct app_view *view_app(struct revision_view *v, const char *name)
 static void add_file(struct app_view *a, const char *path, const char *content, size_t len)
 {
 	GROW(a->files, a->cap_files, a->app.n_files + 1);
-	a->files[a->app.n_files++] = (struct manifest_file){.path = path, .content = content, .len = len};
+	a->files[a->app.n_files++] =
+		(struct manifest_file){.path = path, .content = content, .len = len};
 }
 
 static void view_entry(struct revision_view *v, const struct revision_entry *e)
@@ -143,7 +149,8 @@ struct revision_view *revision_view_new(struct revision *rev)
 
 		a->app.name = a->name;
 		a->app.files = a->files;
-		a->app.dockerfiles = a->dockerfiles.n ? (const char *const *)a->dockerfiles.items : no_strings;
+		a->app.dockerfiles =
+			a->dockerfiles.n ? (const char *const *)a->dockerfiles.items : no_strings;
 		v->list[i] = a->app;
 	}
 	v->input = (struct manifest_input){.apps = v->list, .n_apps = v->n_apps};
@@ -193,8 +200,8 @@ static char *below(const char *dir, const char *path)
 static json_t *context_entry(const struct revision_entry *e, const char *dir)
 {
 	const char *path = *dir ? e->path + strlen(dir) + 1 : e->path;
-	json_t *j = json_pack("{s:s, s:i, s:I, s:s, s:s}", "path", path, "mode", (int)e->mode, "size",
-			      (json_int_t)e->size, "digest", e->digest, "real", e->real);
+	json_t *j = json_pack("{s:s, s:i, s:I, s:s, s:s}", "path", path, "mode", (int)e->mode,
+			      "size", (json_int_t)e->size, "digest", e->digest, "real", e->real);
 
 	if (S_ISLNK(e->mode))
 		json_set(j, "content", json_text(e->content));
@@ -212,17 +219,20 @@ static json_t *context_entries(const struct revision *rev, const char *dir)
 	return list;
 }
 
-static void add_text(json_t *request, const char *key, const struct revision *rev, const char *dir, const char *name)
+static void add_text(json_t *request, const char *key, const struct revision *rev, const char *dir,
+		     const char *name)
 {
 	autofree char *path = below(dir, name);
-	const char *text = revision_content(rev, path, NULL);
+	size_t len;
+	const char *text = revision_content(rev, path, &len);
 
 	if (text)
 		json_set(request, key, json_text(text));
 }
 
 /* Dockerfile.dockerignore stands before .dockerignore, as BuildKit has it. */
-static void add_ignore(json_t *request, const struct revision *rev, const char *dir, const char *dockerfile)
+static void add_ignore(json_t *request, const struct revision *rev, const char *dir,
+		       const char *dockerfile)
 {
 	autofree char *own = mem_asprintf("%s.dockerignore", dockerfile);
 
@@ -239,8 +249,8 @@ static void copy_member(json_t *request, const json_t *image, const char *key)
 		json_set(request, key, json_incref(value));
 }
 
-int revision_view_build_request(json_t **ret, const struct revision *rev, const json_t *image, const char *state_dir,
-				const char *content_dir, struct err *err)
+int revision_view_build_request(json_t **ret, const struct revision *rev, const json_t *image,
+				const char *state_dir, const char *content_dir, struct err *err)
 {
 	autofree char *dir = revision_view_context(image);
 	const char *dockerfile = json_path_str(image, "spec.dockerfile", "Dockerfile");
@@ -248,16 +258,18 @@ int revision_view_build_request(json_t **ret, const struct revision *rev, const 
 	autojson *request = NULL;
 
 	if (*dir && !revision_dir_digest(rev, dir))
-		return err_set(err, ERR_INVALID, ENOENT, "BuildFailed", "Image/%s: spec.context: no directory '%s' in %s",
-			       name, dir, revision_source(rev));
-	request = json_pack("{s:s, s:s, s:s, s:o, s:s}", "stateDir", state_dir, "name", name, "contextDir",
-			    content_dir ? content_dir : "", "entries", context_entries(rev, dir), "dockerfile",
-			    dockerfile);
+		return err_set(err, ERR_INVALID, ENOENT, "BuildFailed",
+			       "Image/%s: spec.context: no directory '%s' in %s", name, dir,
+			       revision_source(rev));
+	request = json_pack("{s:s, s:s, s:s, s:o, s:s}", "stateDir", state_dir, "name", name,
+			    "contextDir", content_dir ? content_dir : "", "entries",
+			    context_entries(rev, dir), "dockerfile", dockerfile);
 	assert(request);
 	add_text(request, "dockerfileText", rev, dir, dockerfile);
 	if (!json_object_get(request, "dockerfileText"))
-		return err_set(err, ERR_INVALID, ENOENT, "BuildFailed", "Image/%s: spec.dockerfile: no file '%s%s%s' in %s",
-			       name, dir, *dir ? "/" : "", dockerfile, revision_source(rev));
+		return err_set(err, ERR_INVALID, ENOENT, "BuildFailed",
+			       "Image/%s: spec.dockerfile: no file '%s%s%s' in %s", name, dir,
+			       *dir ? "/" : "", dockerfile, revision_source(rev));
 	add_ignore(request, rev, dir, dockerfile);
 	copy_member(request, image, "tags");
 	copy_member(request, image, "target");

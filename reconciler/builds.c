@@ -303,8 +303,8 @@ static void fail(struct reconciler *r, struct app_build *b, const struct err *er
 }
 
 /* Does B rest on itself through others? */
-static bool rests_on(struct reconciler *r, const struct app_build *b, const struct app_build *target,
-		     int depth)
+static bool rests_on(struct reconciler *r, const struct app_build *b,
+		     const struct app_build *target, int depth)
 {
 	json_t *ref;
 	size_t i;

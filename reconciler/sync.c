@@ -180,6 +180,8 @@ static void app_revision(struct reconciler *r, const char *name, const char *sou
 			 LOG_KV("owner", app->source));
 		return;
 	}
+	if (!str_eq(app->inputs, inputs))
+		forget_decoded(app); /* it belongs to the older revision */
 	replace_string(&app->source, source);
 	replace_string(&app->revision, revision);
 	replace_string(&app->inputs, inputs);
@@ -404,6 +406,7 @@ static void apply_desired(struct reconciler *r, struct app *app)
 	int ret;
 
 	if (str_eq(app->applied_id, app->resolved_id)) {
+		release(r, app);
 		follow(r, app);
 		return;
 	}

@@ -55,6 +55,7 @@ struct pod_run {
 	struct err failure; /* of the sandbox */
 	uint64_t retry_ms;
 	uint64_t kill_ms; /* deleting: when grace is over; 0 before the deletion was seen */
+	bool adopted;     /* its status was read into the containers */
 	struct container_run *containers; /* in spec order */
 	size_t n_containers;
 };
