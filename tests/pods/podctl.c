@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The runtime without the policy, for tests: operations come in as JSON lines, callbacks go out as JSON lines.
+ * The runtime without the policy, for tests: operations come in as JSON lines, callbacks go out as
+ * JSON lines.
  *
- *   podctl image STATE-DIR REFERENCE LAYER-TAR CONFIG-JSON    store an image of one layer; prints its digest
- *   podctl serve STATE-DIR RUN-DIR BRIDGE POD-CIDR [LOG-BYTES]
+ *   podctl image STATE-DIR REFERENCE LAYER-TAR CONFIG-JSON    store an image of one layer; prints
+ * its digest podctl serve STATE-DIR RUN-DIR BRIDGE POD-CIDR [LOG-BYTES]
  *
- * Lines: {"op": "up"|"start", "request": {...}}, {"op": "signal", "uid", "name", "attempt", "signo"},
+ * Lines: {"op": "up"|"start", "request": {...}}, {"op": "signal", "uid", "name", "attempt",
+ * "signo"},
  * {"op": "down", "uid"}; the end of the input ends the process.
  */
 #include <fcntl.h>
