@@ -286,6 +286,19 @@ static DIR *list_dir(int dirfd)
 	return d;
 }
 
+/* v1 lists a dead process until its parent reaps it, which may take the parent seconds. */
+static bool is_zombie(uint64_t pid)
+{
+	autofree char *dir = mem_asprintf("/proc/%llu", (unsigned long long)pid);
+	autofree char *stat = NULL;
+	const char *after_name;
+
+	if (read_file(&stat, dir, "stat", SMALL_MAX) < 0)
+		return true;
+	after_name = strrchr(stat, ')');
+	return after_name && strncmp(after_name, ") Z", 3) == 0;
+}
+
 /* Kill the members of the cgroup behind DIRFD and, children first, of those below. Number of
  * processes seen. */
 static int kill_tree(int dirfd, int depth)
@@ -320,7 +333,7 @@ static int kill_tree(int dirfd, int depth)
 		if (str_parse_u64(&pid, pids.items[i], 1, INT32_MAX) < 0)
 			continue;
 		(void)kill((pid_t)pid, SIGKILL);
-		seen++;
+		seen += !is_zombie(pid);
 	}
 	return seen;
 }

@@ -38,7 +38,9 @@ struct cidr_pool {
 	uint32_t next; /* where the search goes on: an address given back rests as long as it can */
 };
 
+/* All free but the three; released with cidr_pool_deinit, which is idempotent. */
 void cidr_pool_init(struct cidr_pool *p, const struct cidr *c);
+/* Release the map. */
 void cidr_pool_deinit(struct cidr_pool *p);
 
 /* Take a free address: 1 with *ret, 0 when there is none. */

@@ -194,19 +194,25 @@ int net_bridge_up(const struct net_bridge *b, struct err *err)
 	return bridge_sysctls(b->name, err);
 }
 
+static int link_delete(struct mnl_socket *nl, const char *name)
+{
+	struct request q;
+
+	(void)request_init(&q, RTM_DELLINK, 0, sizeof(struct ifinfomsg));
+	mnl_attr_put_strz(q.head, IFLA_IFNAME, name);
+	return request_do(&q, nl);
+}
+
 int net_bridge_down(const struct net_bridge *b, struct err *err)
 {
 	_cleanup_(socket_closep) struct mnl_socket *nl = NULL;
-	struct request q;
 	int r;
 
 	assert(net_name_valid(b->name));
 	r = socket_open(&nl, err);
 	if (r < 0)
 		return r;
-	(void)request_init(&q, RTM_DELLINK, 0, sizeof(struct ifinfomsg));
-	mnl_attr_put_strz(q.head, IFLA_IFNAME, b->name);
-	r = request_do(&q, nl);
+	r = link_delete(nl, b->name);
 	if (r < 0 && r != -ENODEV)
 		return err_errno(err, r, "remove bridge '%s'", b->name);
 	return 0;
@@ -316,6 +322,11 @@ int net_pod_up(const struct net_bridge *b, const struct net_pod *pod, int netns_
 	if (r < 0)
 		return r;
 	r = veth_create(nl, pod->host_link, bridge, netns_fd);
+	if (r == -EEXIST) {
+		/* Of an attempt that was killed; its namespace is gone, the link not yet. */
+		(void)link_delete(nl, pod->host_link);
+		r = veth_create(nl, pod->host_link, bridge, netns_fd);
+	}
 	if (r == -EXFULL)
 		return err_set(err, ERR_TRANSIENT, EXFULL, NULL, "bridge '%s' has no free port",
 			       b->name);

@@ -390,11 +390,11 @@ static int check_sandbox(const json_t *q, struct err *err)
 static json_t *sandbox_extra(const struct pod *pod, const json_t *request)
 {
 	json_t *extra = json_pack("{s:O}", "request", request);
-	const char *parts[] = {pod->uid};
+	const char *parts[] = {pod->rt->run_dir, pod->uid};
 	char link[16] = "rp", ip[CIDR_ADDRESS_SIZE];
 
 	if (pod->ip) {
-		derive(link + 2, 12, parts, 1);
+		derive(link + 2, 12, parts, ARRAY_SIZE(parts));
 		cidr_format_address(ip, pod->ip);
 		json_set(extra, "link", json_text(link));
 		json_set(extra, "ip", json_text(ip));

@@ -24,7 +24,6 @@
 
 #define KILL_MS 10000
 #define MONITOR_MS 3000 /* for the monitor to write its record and delete the container */
-#define OUTPUT_MAX 4096
 
 static const char *const qos_classes[] = {"Guaranteed", "Burstable", "BestEffort"};
 
@@ -56,31 +55,26 @@ static void end_monitor(int bundle_fd)
 	}
 }
 
-/* crun's own state and the container's leaf cgroups. Only asked when crun still knows the
- * container. */
-static int crun_delete(struct pod_job *job, const char *id, struct err *err)
+/*
+ * What crun has of a container whose processes are dead: a directory and leaf cgroups. Removed
+ * without it, since "crun delete" waits for somebody to reap the container's init, and that may be
+ * a slow stranger when its monitor was killed.
+ */
+static int forget_in_crun(struct pod_job *job, const char *id, struct err *err)
 {
 	autofree char *root = mem_asprintf("%s/crun", job->run_dir);
-	autofree char *state = mem_asprintf("%s/%s", root, id);
-	const char *argv[] = {"crun",   "--root",  root, "--cgroup-manager=cgroupfs",
-			      "delete", "--force", id,   NULL};
-	struct proc_spec spec = {.path = json_path_str(job->doc, "crun", ""), .argv = argv};
-	autofree char *output = NULL;
-	int r, status;
+	autoclose int fd = fs_open(root, O_RDONLY | O_DIRECTORY, 0);
+	int r = fd < 0 ? fd : fs_remove_tree(fd, id);
 
-	if (access(state, F_OK) < 0)
-		return 0;
-	r = proc_run(&status, &output, &spec, OUTPUT_MAX, err);
 	if (r < 0)
-		return err_wrap(err, "run crun delete");
-	/* A half-made state that crun cannot read: the kernel's side of it is gone by now, so is
-	 * this. */
-	if (status != 0 && access(state, F_OK) == 0) {
-		autoclose int root_fd = fs_open(root, O_RDONLY | O_DIRECTORY, 0);
+		return err_errno(err, r, "remove crun's state of '%s'", id);
+	for (size_t i = 0; i < ARRAY_SIZE(qos_classes); i++) {
+		autofree char *pod = pod_job_cgroup(job, qos_classes[i]);
+		autofree char *path = mem_asprintf("%s/%s", pod, id);
 
-		r = root_fd < 0 ? root_fd : fs_remove_tree(root_fd, id);
+		r = cgroup_remove(&job->cgroups, path, err);
 		if (r < 0)
-			return err_errno(err, r, "remove crun's state of '%s'", id);
+			return r;
 	}
 	return 0;
 }
@@ -94,7 +88,7 @@ static void remove_events(struct pod_job *job, const char *id)
 	for (size_t i = 0; fd >= 0 && i < ARRAY_SIZE(kinds); i++) {
 		autofree char *name = mem_asprintf("%s.%s", id, kinds[i]);
 
-		(void)unlinkat(fd, name, 0);
+		(void)fs_remove_tree(fd, name);
 	}
 }
 
@@ -142,7 +136,7 @@ int pod_container_clear(struct pod_job *job, const char *id, struct err *err)
 	 */
 	r = kill_container(job, id, err);
 	if (r == 0)
-		r = crun_delete(job, id, err);
+		r = forget_in_crun(job, id, err);
 	if (r == 0)
 		r = remove_root(job, bundle_fd, id, err);
 	if (r < 0)
@@ -155,11 +149,11 @@ int pod_container_clear(struct pod_job *job, const char *id, struct err *err)
 static void remove_log(const char *path, int files)
 {
 	if (path)
-		(void)unlinkat(AT_FDCWD, path, 0);
+		(void)fs_remove_tree(AT_FDCWD, path);
 	for (int i = 1; path && i < files; i++) {
 		autofree char *old = mem_asprintf("%s.%d", path, i);
 
-		(void)unlinkat(AT_FDCWD, old, 0);
+		(void)fs_remove_tree(AT_FDCWD, old);
 	}
 }
 
@@ -188,7 +182,7 @@ int pod_verb_container_clean(json_t **ret_reply, struct pod_job *job, struct err
 	if (bundle_fd < 0)
 		return 0;
 	end_monitor(bundle_fd);
-	r = crun_delete(job, id, err);
+	r = forget_in_crun(job, id, err);
 	return r < 0 ? r : remove_root(job, bundle_fd, id, err);
 }
 

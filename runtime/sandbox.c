@@ -331,7 +331,7 @@ int pod_sandbox_clear(struct pod_job *job, struct err *err)
 					    "hosts", "hostname", "resolv.conf"};
 	int r;
 
-	(void)unlinkat(job->run_fd, "ready", 0);
+	(void)fs_remove_tree(job->run_fd, "ready");
 	r = unmount_all(job->run_fd, "volumes", err);
 	if (r == 0)
 		r = unmount_all(job->run_fd, "ns", err);

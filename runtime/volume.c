@@ -199,7 +199,7 @@ int volume_write_files(int dirfd, const json_t *items, mode_t default_mode, stru
 		if (r < 0)
 			return r;
 	}
-	(void)unlinkat(dirfd, "..data_tmp", 0);
+	(void)fs_remove_tree(dirfd, "..data_tmp");
 	if (symlinkat(name, dirfd, "..data_tmp") < 0 ||
 	    renameat(dirfd, "..data_tmp", dirfd, "..data") < 0)
 		return err_errno(err, errno, "switch '..data'");
