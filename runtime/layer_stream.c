@@ -211,6 +211,8 @@ static int open_decompressor(struct layer_stream *s, struct err *err)
 	if (r == ARCHIVE_OK)
 		r = archive_read_support_format_raw(a);
 	if (r == ARCHIVE_OK)
+		r = archive_read_support_format_empty(a);
+	if (r == ARCHIVE_OK)
 		r = archive_read_open(a, s, NULL, on_read_blob, NULL);
 	if (r == ARCHIVE_OK)
 		r = archive_read_next_header(a, &entry);

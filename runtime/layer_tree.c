@@ -444,9 +444,16 @@ static int add_symlink(struct archive_entry *e, int parent, const char *name, st
 
 static int add_fifo(struct archive_entry *e, int parent, const char *name, struct err *err)
 {
+	int r;
+
 	if (mknodat(parent, name, S_IFIFO | (archive_entry_perm(e) & 07777), 0) < 0)
 		return err_errno(err, errno, "create fifo");
-	return set_metadata_at(e, parent, name, err);
+	r = set_metadata_at(e, parent, name, err);
+
+	/* Changing the owner cleared set-id bits; the name is no symlink: it was made above. */
+	if (r >= 0 && fchmodat(parent, name, archive_entry_perm(e) & 07777, 0) < 0)
+		r = err_errno(err, errno, "set mode");
+	return r;
 }
 
 /* A hard link to a file or symlink that this layer brought before. */

@@ -369,8 +369,10 @@ Test(fs, remove_tree_crosses_no_mount)
 	if (pid == 0)
 		_exit(bind_mount_survives());
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
-	if (WEXITSTATUS(status) == 77)
+	if (WEXITSTATUS(status) == 77) {
+		teardown(); /* a skipped test gets none */
 		cr_skip_test("may not mount");
+	}
 	cr_expect_eq(status, 0, "step %d", WEXITSTATUS(status));
 }
 
