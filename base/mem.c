@@ -72,14 +72,22 @@ void *mem_memdup(const void *p, size_t n)
 	return copy;
 }
 
-char *mem_asprintf(const char *fmt, ...)
+char *mem_vasprintf(const char *fmt, va_list ap)
 {
 	char *s = NULL;
-	va_list ap;
 	int n;
 
-	va_start(ap, fmt);
 	n = vasprintf(&s, fmt, ap);
-	va_end(ap);
 	return checked(n < 0 ? NULL : s);
+}
+
+char *mem_asprintf(const char *fmt, ...)
+{
+	va_list ap;
+	char *s;
+
+	va_start(ap, fmt);
+	s = mem_vasprintf(fmt, ap);
+	va_end(ap);
+	return s;
 }

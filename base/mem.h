@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -39,6 +40,8 @@ void *mem_memdup(const void *p, size_t n) __attribute__((returns_nonnull));
 
 /* printf into a new string, owned by the caller. Never NULL. */
 char *mem_asprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2), returns_nonnull));
+char *mem_vasprintf(const char *fmt, va_list ap)
+	__attribute__((format(printf, 1, 0), returns_nonnull));
 
 /* One zeroed object of TYPE. */
 #define NEW(type) ((type *)mem_calloc(1, sizeof(type)))

@@ -31,3 +31,6 @@ int blob_writer_commit(struct blob_writer *w, const char *expected, char ret[DIG
 /* Drop what was not committed. NULL is fine; returns NULL. */
 struct blob_writer *blob_writer_free(struct blob_writer *w);
 DEFINE_FREEP(struct blob_writer, blob_writer_free)
+
+/* Open a stored blob for reading: fd (owned by the caller), or negative errno with ERR. */
+int blob_open(struct image_store *s, const char *digest, struct err *err);

@@ -35,7 +35,9 @@ struct imageconfig {
 	char *created; /* RFC 3339 or "" */
 };
 
+/* Make C empty, without looking at what it held. */
 void imageconfig_init(struct imageconfig *c);
+/* Free the members; C is as after imageconfig_init(). Idempotent. */
 void imageconfig_deinit(struct imageconfig *c);
 
 /*

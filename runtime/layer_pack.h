@@ -8,6 +8,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -16,9 +17,17 @@
 
 struct layer_pack_options {
 	enum manifest_compression compression; /* MANIFEST_GZIP unless there is a reason */
-	int level;                             /* 0: fast */
+	int level;                             /* of the compressor; 0: fast */
 	bool clamp_mtime;  /* newer modification times become max_mtime (SOURCE_DATE_EPOCH) */
 	int64_t max_mtime; /* seconds since the epoch */
+
+	/*
+	 * The lower layers the tree was written over (borrowed directory fds), if known: the kernel
+	 * marks every new directory as opaque, and only with these can markers that hide nothing be
+	 * left out.
+	 */
+	const int *lower_fds;
+	size_t n_lower;
 };
 
 /*

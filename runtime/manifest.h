@@ -77,6 +77,7 @@ struct manifest_index {
 	size_t n_entries;
 };
 
+/* Free the entries; INDEX is empty then. Idempotent. */
 void manifest_index_deinit(struct manifest_index *index);
 
 enum manifest_kind {

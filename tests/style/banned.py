@@ -16,7 +16,7 @@ INSTEAD = {
     "atoll": "str_parse_i64", "atof": "strtod with a check", "tmpnam": "mkdtemp", "tempnam": "mkdtemp",
     "mktemp": "mkdtemp", "asctime": "clock_format_rfc3339", "ctime": "clock_format_rfc3339",
     "gmtime": "gmtime_r", "localtime": "localtime_r", "setjmp": "return values", "longjmp": "return values",
-    "pthread_create": "the loop or a worker", "signal": "sigaction or the loop",
+    "pthread_create": "the loop or a worker",
 }
 
 # Called in their one home only.

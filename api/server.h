@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The HTTP server of the daemon: Kubernetes-shaped resources, watch streams and pod logs on a unix
+ * socket. Reads the store and nothing else; what lies outside of it (images, log files) comes
+ * through api_host.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <sys/types.h>
+#include <systemd/sd-event.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "reconciler/store.h"
+
+#define API_MAX_CONNECTIONS 256
+
+struct api_server;
+
+/* What the server asks the rest of the daemon. Every function is quick and may be NULL (then:
+ * nothing there). */
+struct api_host {
+	/*
+	 * The images of the local store: an array of {repository, tag, digest, created (RFC 3339),
+	 * size}. Owned by the caller.
+	 */
+	json_t *(*images)(void *data);
+	/*
+	 * The path of the log file of CONTAINER of pod UID (NS/POD), the running or newest attempt,
+	 * or the one before when PREVIOUS. Rotated parts lie beside it as PATH.1 (newest), PATH.2,
+	 * ... Owned by the caller; NULL when there is none.
+	 */
+	char *(*log_path)(void *data, const char *ns, const char *pod, const char *uid,
+			  const char *container, bool previous);
+	/* True once the daemon has taken over what runs and has seen every source (/readyz). */
+	bool (*ready)(void *data);
+};
+
+struct api_config {
+	const char *socket_path; /* absolute; a socket left behind by a dead daemon is replaced */
+	mode_t mode;             /* of the socket: 0660, or 0600 without a group */
+	gid_t group;             /* whose members may use it besides root; (gid_t)-1: none */
+	const char *version;     /* of recond, for /version; borrowed for the server's life */
+};
+
+/*
+ * Listen and serve on LOOP until freed. STORE and what DATA points to outlive the server. 0 with
+ * *ret, or negative errno with ERR (-EADDRINUSE: another process answers on that path).
+ */
+int api_server_new(struct api_server **ret, sd_event *loop, const struct api_config *config,
+		   struct store *store, const struct api_host *host, void *data, struct err *err);
+
+/* Close every connection, remove the socket, free. NULL is fine; returns NULL. */
+struct api_server *api_server_free(struct api_server *s);
+DEFINE_FREEP(struct api_server, api_server_free)
+
+/* Open connections, for metrics and tests. */
+unsigned int api_server_connections(const struct api_server *s);

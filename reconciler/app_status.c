@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The App object: what people and tools read about an app. Derived from the records of sync each
+ * time; written only when something changed.
+ */
+#include <string.h>
+
+#include "reconciler/events.h"
+#include "reconciler/sync_priv.h"
+
+static json_t *brief(const json_t *set)
+{
+	json_t *out = json_object();
+	static const char *const members[] = {"revision", "inputs", "since"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+		json_t *value = json_object_get(set, members[i]);
+
+		if (value)
+			json_set(out, members[i], json_incref(value));
+	}
+	return out;
+}
+
+/* The array KEY of J, or an empty one. Owned by the caller. */
+static json_t *list_member(const json_t *j, const char *key)
+{
+	json_t *list = json_object_get(j, key);
+
+	return list ? json_incref(list) : json_array();
+}
+
+static void ensure_object(struct reconciler *r, const struct app *app)
+{
+	autojson *o = NULL;
+
+	if (store_get(r->store, KIND_APP, NULL, app->name))
+		return;
+	o = json_pack("{s:s, s:s, s:{s:s}, s:{s:s}}", "apiVersion",
+		      kind_info(KIND_APP)->api_version, "kind", "App", "metadata", "name",
+		      app->name, "spec", "source",
+		      json_path_str(app->doc, "source", app->source ? app->source : ""));
+	(void)store_create(r->store, o, NULL);
+}
+
+static void event_of_phase(struct reconciler *r, const json_t *o, const char *phase,
+			   const char *reason, const char *message)
+{
+	if (str_eq(phase, "Held") || str_eq(phase, "Invalid"))
+		events_warning(r, o, "recond", *reason ? reason : phase, "%s", message);
+	else if (str_eq(phase, "Verified"))
+		events_normal(r, o, "recond", "Verified", "revision %s is up",
+			      json_path_str(o, "status.effective.revision", ""));
+}
+
+void app_status_write(struct reconciler *r, const struct app *app, const char *phase,
+		      const char *reason, const char *message)
+{
+	autojson *copy = NULL;
+	const json_t *live;
+	bool changed;
+	json_t *status;
+
+	ensure_object(r, app);
+	live = store_get(r->store, KIND_APP, NULL, app->name);
+	copy = json_deep_copy(live);
+	changed = !str_eq(json_path_str(live, "status.phase", ""), phase) ||
+		  !str_eq(json_path_str(live, "status.reason", ""), reason);
+	status = json_object();
+	json_set(status, "phase", json_text(phase));
+	json_set(status, "reason", json_text(reason));
+	json_set(status, "message", json_text(message));
+	json_set(status, "desired",
+		 json_pack("{s:s, s:s}", "revision", app->revision ? app->revision : "", "inputs",
+			   app->inputs ? app->inputs : ""));
+	json_set(status, "effective", brief(json_object_get(app->doc, "effective")));
+	json_set(status, "errors", list_member(app->decoded, "errors"));
+	json_set(status, "notes", list_member(app->decoded, "notes"));
+	json_set(copy, "status", status);
+	object_set_condition(copy, "Held", str_eq(phase, "Held") ? "True" : "False", reason,
+			     message, json_path_str(live, "metadata.creationTimestamp", ""));
+	if (json_path(live,
+		      "status.conditions")) { /* keep the transition time of what did not change */
+		char now[CLOCK_RFC3339_SIZE];
+
+		reconciler_rfc3339(r, now);
+		json_set(status, "conditions",
+			 json_deep_copy(json_path(live, "status.conditions")));
+		object_set_condition(copy, "Held", str_eq(phase, "Held") ? "True" : "False", reason,
+				     message, now);
+	}
+	(void)store_update_status(r->store, copy);
+	if (changed)
+		event_of_phase(r, copy, phase, reason, message);
+}

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Applying a set of objects: create and update in kind order, then delete what the app's ledger
+ * holds beyond them, in the reverse order. The ledger grows before an object is created and shrinks
+ * after it is gone, so that nothing the app ever made is forgotten.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "base/strbuf.h"
+#include "reconciler/controllers/deployment.h"
+#include "reconciler/events.h"
+#include "reconciler/sync_priv.h"
+
+#define GUARD_MIN_OBJECTS 10
+
+struct application {
+	struct reconciler *r;
+	struct app *app;
+	json_t *objects; /* sorted by apply order */
+	int waiting;     /* objects that have to go first */
+};
+
+char *app_object_key(const json_t *o)
+{
+	return mem_asprintf("%s/%s/%s", kind_info(object_kind(o))->name, object_namespace(o),
+			    object_name(o));
+}
+
+/* ---- the ledger ---- */
+
+static json_t *ledger(const struct app *app)
+{
+	json_t *l = json_object_get(app->doc, "ledger");
+
+	if (!l) {
+		l = json_array();
+		json_set(app->doc, "ledger", l);
+	}
+	return l;
+}
+
+static bool ledger_has(const struct app *app, const char *key)
+{
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach(ledger(app), i, entry) {
+		if (str_eq(json_string_value(entry), key))
+			return true;
+	}
+	return false;
+}
+
+static void ledger_add(const struct app *app, const char *key)
+{
+	if (!ledger_has(app, key))
+		json_array_append_new(ledger(app), json_text(key));
+}
+
+/* The object behind a ledger entry, NULL when it is gone. */
+static const json_t *ledger_object(struct reconciler *r, const char *key)
+{
+	autostrlist parts = {0};
+
+	strlist_split(&parts, key, '/');
+	assert(parts.n == 3);
+	for (int kind = 0; kind < KIND_N_; kind++) {
+		if (str_eq(kind_info((enum kind)kind)->name, parts.items[0]))
+			return store_get(r->store, (enum kind)kind, parts.items[1], parts.items[2]);
+	}
+	return NULL;
+}
+
+/* ---- what would be deleted ---- */
+
+static bool wanted(json_t *objects, const char *key)
+{
+	json_t *o;
+	size_t i;
+
+	json_array_foreach(objects, i, o) {
+		autofree char *k = app_object_key(o);
+
+		if (str_eq(k, key))
+			return true;
+	}
+	return false;
+}
+
+/* Everything the source still asks for, over all of its apps. */
+static size_t source_object_count(struct reconciler *r, const char *source)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->apps->n_apps; i++) {
+		const struct app *a = r->apps->apps[i];
+
+		if (a->present && str_eq(a->source, source))
+			n += json_array_size(json_object_get(a->decoded, "objects"));
+	}
+	return n;
+}
+
+static int check_guard(struct application *x, struct err *err)
+{
+	size_t total = json_array_size(ledger(x->app)), gone = 0, i;
+	bool everything = source_object_count(x->r, x->app->source) == 0;
+	json_t *entry;
+
+	json_array_foreach(ledger(x->app), i, entry)
+		gone += !wanted(x->objects, json_string_value(entry));
+	if (gone == 0 || str_eq(x->r->confirm_prune, x->app->revision))
+		return 0;
+	if (!everything && (total < GUARD_MIN_OBJECTS || gone * 2 <= total))
+		return 0;
+	return err_set(
+		err, ERR_INVALID, EPERM, "PruneRefused",
+		"revision %s would delete %zu of the %zu objects of app '%s'%s: put the files back, or confirm "
+		"by starting recond with --confirm-prune %s",
+		x->app->revision, gone, total, x->app->name,
+		everything ? ", and leave nothing of source" : "", x->app->revision);
+}
+
+/* ---- checks before anything is written ---- */
+
+static int check_owner(struct application *x, const json_t *live, struct err *err)
+{
+	const char *owner = object_annotation(live, SYNC_ANNOTATION_APP);
+	autofree char *what = object_describe(live);
+	const struct app *other = owner ? app_get(x->r->apps, owner) : NULL;
+	autofree char *key = app_object_key(live);
+
+	if (!owner || str_eq(owner, x->app->name) || !other || !ledger_has(other, key))
+		return 0;
+	if (other->present && other->decoded) {
+		autojson *objects = json_array();
+		json_t *entry;
+		size_t i;
+
+		json_array_foreach(json_object_get(other->decoded, "objects"), i, entry)
+			json_array_append(objects, json_object_get(entry, "object"));
+		if (!wanted(objects, key))
+			return 0; /* it moved from that app to this one */
+	}
+	return err_set(err, ERR_INVALID, EEXIST, "Conflict", "%s belongs to app '%s' already", what,
+		       owner);
+}
+
+static int check_immutable(const json_t *live, const json_t *o, struct err *err)
+{
+	enum kind kind = object_kind(o);
+	autofree char *what = object_describe(o);
+	const char *path = NULL;
+
+	if (kind == KIND_DEPLOYMENT || kind == KIND_REPLICASET)
+		path = "spec.selector";
+	else if (kind == KIND_SECRET)
+		path = "type";
+	if (path &&
+	    !json_equal(json_path(live, path) ?: json_null(), json_path(o, path) ?: json_null()))
+		return err_set(
+			err, ERR_INVALID, EINVAL, "Invalid",
+			"%s: %s: field is immutable: delete the object first or give it another name",
+			what, path);
+	if ((kind == KIND_CONFIGMAP || kind == KIND_SECRET) &&
+	    json_path_bool(live, "immutable", false) &&
+	    !json_equal(json_object_get(live, "data") ?: json_null(),
+			json_object_get(o, "data") ?: json_null()))
+		return err_set(err, ERR_INVALID, EINVAL, "Invalid",
+			       "%s: data: field is immutable when `immutable` is set", what);
+	return 0;
+}
+
+static int check_objects(struct application *x, struct err *err)
+{
+	json_t *o;
+	size_t i;
+
+	json_array_foreach(x->objects, i, o) {
+		const json_t *live =
+			store_get(x->r->store, object_kind(o), object_namespace(o), object_name(o));
+		int r;
+
+		if (!live)
+			continue;
+		r = check_owner(x, live, err);
+		if (r == 0)
+			r = check_immutable(live, o, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+/* ---- writing ---- */
+
+/* What the server or a controller wrote into metadata stays: the source does not own it. */
+static void keep_server_fields(json_t *o, const json_t *live)
+{
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(json_path(live, "metadata.annotations"), key, value) {
+		if (str_skip_prefix(key, "deployment.kubernetes.io/") && !object_annotation(o, key))
+			json_set(json_path(o, "metadata.annotations"), key, json_incref(value));
+	}
+	if (object_kind(o) == KIND_NAMESPACE && json_path(live, "spec"))
+		json_set(o, "spec", json_incref(json_object_get(live, "spec")));
+	if (json_path(live, "metadata.deletionTimestamp"))
+		json_path_set_new(o, "metadata.deletionTimestamp",
+				  json_incref(json_path(live, "metadata.deletionTimestamp")));
+	if (json_path(live, "metadata.ownerReferences"))
+		json_path_set_new(o, "metadata.ownerReferences",
+				  json_incref(json_path(live, "metadata.ownerReferences")));
+}
+
+/* A Pod's spec does not change in place: the old one goes, the new one comes when its name is free.
+ */
+static bool replace_pod(struct application *x, const json_t *live, const json_t *o)
+{
+	bool same = json_equal(json_object_get(live, "spec"), json_object_get(o, "spec")) &&
+		    str_eq(object_annotation(live, SYNC_ANNOTATION_DIGESTS),
+			   object_annotation(o, SYNC_ANNOTATION_DIGESTS)) &&
+		    str_eq(object_annotation(live, SYNC_ANNOTATION_CONFIG),
+			   object_annotation(o, SYNC_ANNOTATION_CONFIG));
+
+	if (same && !object_deleting(live))
+		return false;
+	reconciler_delete(x->r, live);
+	x->waiting++;
+	return true;
+}
+
+static void write_object(struct application *x, const json_t *o)
+{
+	enum kind kind = object_kind(o);
+	const json_t *live = store_get(x->r->store, kind, object_namespace(o), object_name(o));
+	autojson *copy = json_deep_copy(o);
+	autofree char *key = app_object_key(o);
+
+	ledger_add(x->app, key);
+	if (!live) {
+		(void)store_create(x->r->store, copy, NULL);
+		return;
+	}
+	if (kind == KIND_NAMESPACE && object_deleting(live)) {
+		x->waiting++; /* created again when the old one is gone */
+		return;
+	}
+	if (kind == KIND_POD && replace_pod(x, live, o))
+		return;
+	keep_server_fields(copy, live);
+	(void)store_update(x->r->store, copy);
+}
+
+static int compare_apply_order(const void *a, const void *b)
+{
+	const json_t *x = *(json_t *const *)a, *y = *(json_t *const *)b;
+	int order_x = kind_info(object_kind(x))->apply_order,
+	    order_y = kind_info(object_kind(y))->apply_order;
+	int r = order_x - order_y;
+
+	if (r == 0)
+		r = strcmp(object_namespace(x), object_namespace(y));
+	return r ? r : strcmp(object_name(x), object_name(y));
+}
+
+static json_t *sorted_objects(json_t *objects)
+{
+	size_t n = json_array_size(objects);
+	autofree json_t **sorted = mem_calloc(n + 1, sizeof(*sorted));
+	json_t *out = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		sorted[i] = json_array_get(objects, i);
+	qsort(sorted, n, sizeof(*sorted), compare_apply_order);
+	for (size_t i = 0; i < n; i++)
+		json_array_append(out, sorted[i]);
+	return out;
+}
+
+/* Objects whose namespace nobody declared get it, as kubectl users of a fresh host expect of
+ * "default". */
+static void ensure_namespaces(struct application *x)
+{
+	json_t *o;
+	size_t i;
+
+	json_array_foreach(x->objects, i, o) {
+		const char *ns = object_namespace(o);
+		autojson *object = NULL;
+
+		if (!*ns || store_get(x->r->store, KIND_NAMESPACE, NULL, ns))
+			continue;
+		object = json_pack("{s:s, s:s, s:{s:s, s:{s:s}}, s:{s:[s]}, s:{s:s}}", "apiVersion",
+				   "v1", "kind", "Namespace", "metadata", "name", ns, "labels",
+				   "kubernetes.io/metadata.name", ns, "spec", "finalizers",
+				   "kubernetes", "status", "phase", "Active");
+		(void)store_create(x->r->store, object, NULL);
+	}
+}
+
+static void prune(struct application *x)
+{
+	autojson *kept = json_array(), *old = json_deep_copy(ledger(x->app));
+
+	for (size_t i = json_array_size(old); i > 0; i--) {
+		const char *key = json_string_value(json_array_get(old, i - 1));
+		const json_t *live = ledger_object(x->r, key);
+		const char *owner = live ? object_annotation(live, SYNC_ANNOTATION_APP) : NULL;
+
+		if (wanted(x->objects, key)) {
+			json_array_insert_new(kept, 0, json_text(key));
+			continue;
+		}
+		if (!live || !str_eq(owner, x->app->name))
+			continue; /* gone, or another app's by now */
+		if (!object_deleting(live))
+			reconciler_delete(x->r, live);
+		json_array_insert_new(kept, 0, json_text(key));
+		x->waiting++;
+	}
+	json_set(x->app->doc, "ledger", TAKE_PTR(kept));
+}
+
+/* Deleting may be over at once (everything but pods and namespaces): look again before waiting for
+ * it. */
+static void settle_ledger(struct application *x)
+{
+	x->waiting = 0;
+	prune(x);
+}
+
+int apply_objects(struct reconciler *r, struct app *app, json_t *objects, bool guard,
+		  enum hold *ret_hold, struct err *err)
+{
+	autojson *sorted = sorted_objects(objects);
+	struct application x = {.r = r, .app = app, .objects = sorted};
+	int waiting_objects;
+	json_t *o;
+	size_t i;
+
+	if (guard && check_guard(&x, err) < 0) {
+		*ret_hold = HOLD_PRUNE;
+		return -1;
+	}
+	if (check_objects(&x, err) < 0) {
+		*ret_hold = HOLD_CONFLICT;
+		return -1;
+	}
+	ensure_namespaces(&x);
+	json_array_foreach(sorted, i, o)
+		write_object(&x, o);
+	waiting_objects = x.waiting;
+	prune(&x);
+	if (x.waiting > waiting_objects)
+		settle_ledger(&x);
+	else
+		x.waiting = 0;
+	app_save(r, app);
+	return waiting_objects + x.waiting > 0 ? 1 : 0;
+}

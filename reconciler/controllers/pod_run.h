@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What is known of a running pod: its sandbox, and of each container the current attempt and how
+ * the last one ended. Kept in memory only: after a restart it is rebuilt from what the runtime
+ * reports and from the pod's own status.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/mem.h"
+
+enum sandbox_state {
+	SANDBOX_ABSENT,
+	SANDBOX_STARTING,
+	SANDBOX_READY,
+	SANDBOX_FAILED, /* tried again after retry_ms */
+	SANDBOX_STOPPING,
+	SANDBOX_GONE, /* taken down for good */
+	SANDBOX_STATE_N_,
+};
+
+enum container_state {
+	CONTAINER_WAITING,  /* not started: a first time, or again after retry_ms */
+	CONTAINER_STARTING, /* asked for */
+	CONTAINER_RUNNING,
+	CONTAINER_EXITED,
+	CONTAINER_STATE_N_,
+};
+
+struct container_run {
+	char *name;
+	enum container_state state;
+	unsigned int attempt;    /* of the current or next start; equals restartCount */
+	json_t *info;            /* running: {id, pid, started_at}; owned */
+	json_t *last;            /* how the latest ended attempt ended; owned, NULL when none did */
+	char *image_digest;      /* of the current attempt */
+	struct err failure;      /* why waiting: kind ERR_NONE when nothing failed yet */
+	bool image_wanted;       /* image_get is under way */
+	unsigned int n_backoff;  /* restarts that waited */
+	unsigned int n_failures; /* of creation or pull, in a row */
+	uint64_t started_ms;     /* when the current attempt was seen running */
+	uint64_t retry_ms;       /* not to be started before */
+	bool stop_sent;
+	bool kill_sent;
+};
+
+struct pod_run {
+	char *uid;
+	enum sandbox_state sandbox;
+	char *ip;
+	struct err failure; /* of the sandbox */
+	uint64_t retry_ms;
+	uint64_t kill_ms; /* deleting: when grace is over; 0 before the deletion was seen */
+	struct container_run *containers; /* in spec order */
+	size_t n_containers;
+};
+
+struct pods;
+
+struct pods *pods_new(void);
+struct pods *pods_free(struct pods *p);
+DEFINE_FREEP(struct pods, pods_free)
+
+/* The run of UID, or NULL. / The same, made empty when there is none. Borrowed. */
+struct pod_run *pods_get(struct pods *p, const char *uid);
+struct pod_run *pods_add(struct pods *p, const char *uid);
+void pods_remove(struct pods *p, const char *uid);
+
+/* Call FN for every run; FN may remove the one it is given. */
+void pods_each(struct pods *p, void (*fn)(struct pod_run *run, void *data), void *data);
+
+/* The container NAME of RUN, or NULL. / The same, appended when there is none. Borrowed. */
+struct container_run *pod_run_container(struct pod_run *run, const char *name);
+struct container_run *pod_run_add_container(struct pod_run *run, const char *name);
+
+/* A recorded end: {"exit_code", "reason", ...}. Moves C to exited; steals INFO. */
+void container_run_ended(struct container_run *c, json_t *info);
+
+/* True when any container is starting or running. */
+bool pod_run_busy(const struct pod_run *run);

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Following what was applied: is every workload up, still on its way, or stopped by something that
+ * waiting will not mend? Reads the store only; what is in it came from the host.
+ */
+#include <assert.h>
+#include <string.h>
+
+#include "base/strbuf.h"
+#include "reconciler/controllers/deployment.h"
+#include "reconciler/controllers/pod_status.h"
+#include "reconciler/controllers/replicaset.h"
+#include "reconciler/sync_priv.h"
+
+/* A missing ConfigMap may still come with another app of the same revision. */
+#define CONFIG_PATIENCE_MS 5000
+
+struct follow {
+	struct reconciler *r;
+	enum follow_result result;
+	struct strbuf text;
+	uint64_t again_ms;
+	struct err *err;
+};
+
+static bool is_config_error(const char *reason)
+{
+	return str_eq(reason, "CreateContainerConfigError") || str_eq(reason, "FailedMount");
+}
+
+static int64_t age_ms(struct reconciler *r, const json_t *o)
+{
+	int64_t ns = 0;
+
+	(void)clock_parse_rfc3339(&ns, json_path_str(o, "metadata.creationTimestamp", ""));
+	return (reconciler_realtime_ns(r) - ns) / 1000000;
+}
+
+static void check_pod(struct follow *f, const json_t *pod)
+{
+	const char *message = "", *reason = pod_status_failure(pod, &message);
+
+	if (!reason || object_deleting(pod) || f->result == FOLLOW_FAILED)
+		return;
+	if (is_config_error(reason) && age_ms(f->r, pod) < CONFIG_PATIENCE_MS) {
+		f->again_ms = CONFIG_PATIENCE_MS;
+		return;
+	}
+	f->result = FOLLOW_FAILED;
+	(void)err_set(f->err, ERR_INVALID, ENOEXEC, reason, "pod %s: %s", object_name(pod),
+		      message);
+}
+
+static void check_pods_of(struct follow *f, const json_t *owner)
+{
+	autojson *pods = store_list(f->r->store, KIND_POD, object_namespace(owner));
+	json_t *pod;
+	size_t i;
+
+	json_array_foreach(pods, i, pod) {
+		if (object_is_controlled_by(pod, owner))
+			check_pod(f, pod);
+	}
+}
+
+/* The ReplicaSet of a Deployment's current template: the one that carries the same revision. */
+static const json_t *current_set(struct reconciler *r, const json_t *d)
+{
+	autojson *sets = store_list(r->store, KIND_REPLICASET, object_namespace(d));
+	const char *revision = object_annotation(d, DEPLOYMENT_REVISION);
+	json_t *rs;
+	size_t i;
+
+	json_array_foreach(sets, i, rs) {
+		if (object_is_controlled_by(rs, d) &&
+		    str_eq(object_annotation(rs, DEPLOYMENT_REVISION), revision))
+			return store_get_uid(r->store, object_uid(rs));
+	}
+	return NULL;
+}
+
+static void progress(struct follow *f, const json_t *o, int64_t have, int64_t want)
+{
+	autofree char *name = object_describe(o);
+
+	if (f->result == FOLLOW_UP)
+		f->result = FOLLOW_PROGRESS;
+	strbuf_addf(&f->text, "%s%s %lld/%lld", f->text.len ? ", " : "", name, (long long)have,
+		    (long long)want);
+}
+
+static void follow_deployment(struct follow *f, const json_t *d)
+{
+	bool observed = json_path_int(d, "status.observedGeneration", 0) >=
+			json_path_int(d, "metadata.generation", 0);
+	const json_t *rs = observed ? current_set(f->r, d) : NULL;
+	int64_t want = json_path_int(d, "spec.replicas", 1);
+
+	if (observed && deployment_complete(d))
+		return;
+	progress(f, d, rs ? json_path_int(rs, "status.availableReplicas", 0) : 0, want);
+	if (rs)
+		check_pods_of(f, rs);
+}
+
+static void follow_replicaset(struct follow *f, const json_t *rs)
+{
+	int64_t want = json_path_int(rs, "spec.replicas", 1);
+	int64_t have = json_path_int(rs, "status.availableReplicas", 0);
+
+	if (json_path_int(rs, "status.observedGeneration", 0) >=
+		    json_path_int(rs, "metadata.generation", 0) &&
+	    have == want && json_path_int(rs, "status.replicas", 0) == want)
+		return;
+	progress(f, rs, have, want);
+	check_pods_of(f, rs);
+}
+
+static void follow_pod(struct follow *f, const json_t *pod)
+{
+	if (!object_deleting(pod) && (replicaset_pod_ready(pod) ||
+				      str_eq(json_path_str(pod, "status.phase", ""), "Succeeded")))
+		return;
+	progress(f, pod, 0, 1);
+	check_pod(f, pod);
+}
+
+static void follow_one(struct follow *f, const json_t *wanted)
+{
+	enum kind kind = object_kind(wanted);
+	const json_t *live =
+		store_get(f->r->store, kind, object_namespace(wanted), object_name(wanted));
+
+	if (!live) {
+		progress(f, wanted, 0, 1);
+		return;
+	}
+	if (kind == KIND_DEPLOYMENT)
+		follow_deployment(f, live);
+	else if (kind == KIND_REPLICASET)
+		follow_replicaset(f, live);
+	else if (kind == KIND_POD)
+		follow_pod(f, live);
+}
+
+enum follow_result follow_objects(struct reconciler *r, json_t *objects, char **ret_text,
+				  uint64_t *ret_again_ms, struct err *err)
+{
+	struct follow f = {.r = r, .result = FOLLOW_UP, .again_ms = UINT64_MAX, .err = err};
+	json_t *o;
+	size_t i;
+
+	json_array_foreach(objects, i, o)
+		follow_one(&f, o);
+	*ret_text = strbuf_take(&f.text);
+	*ret_again_ms = f.again_ms;
+	return f.result;
+}

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Named stories of the whole policy on a simulated host: what happens to a user's app from push to
+ * verified, held and back.
+ */
+#include <criterion/criterion.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "reconciler/object.h"
+#include "tests/sim/world.h"
+
+static struct world *w;
+
+static void setup(void)
+{
+	w = world_new(7);
+	world_add_image(w, "web:1");
+	world_add_image(w, "web:2");
+	world_add_image(w, "web:broken");
+}
+
+static void teardown(void)
+{
+	w = world_free(w);
+}
+
+TestSuite(scenarios, .init = setup, .fini = teardown);
+
+static json_t *one_app(const char *image, int replicas)
+{
+	return json_pack("{s:{s:[o]}}", "shop", "objects",
+			 world_deployment("web", image, replicas));
+}
+
+static void expect_app(const char *phase, const char *reason)
+{
+	cr_assert_str_eq(world_app_phase(w, "shop"), phase, "phase: got %s (%s: %s), want %s",
+			 world_app_phase(w, "shop"), world_app_reason(w, "shop"),
+			 json_path_str(store_get(world_store(w), KIND_APP, NULL, "shop"),
+				       "status.message", ""),
+			 phase);
+	cr_assert_str_eq(world_app_reason(w, "shop"), reason, "reason: got %s, want %s",
+			 world_app_reason(w, "shop"), reason);
+}
+
+static size_t count(enum kind kind)
+{
+	autojson *list = store_list(world_store(w), kind, NULL);
+
+	return json_array_size(list);
+}
+
+Test(scenarios, a_pushed_deployment_comes_up_and_is_verified)
+{
+	world_push(w, one_app("web:1", 3));
+	world_run(w, 5000);
+	expect_app("Verified", "");
+	cr_assert_eq(world_running(w, "web:1"), 3);
+	cr_assert_eq(count(KIND_POD), 3);
+	cr_assert_eq(count(KIND_REPLICASET), 1);
+}
+
+Test(scenarios, a_new_image_rolls_without_going_below_the_floor)
+{
+	world_push(w, one_app("web:1", 4));
+	world_run(w, 5000);
+	(void)world_low_water(w);
+	world_push(w, one_app("web:2", 4));
+	world_run(w, 20000);
+	expect_app("Verified", "");
+	cr_assert_eq(world_running(w, "web:2"), 4);
+	cr_assert_eq(world_running(w, "web:1"), 0);
+	cr_assert_geq(world_low_water(w), 3, "25%% of 4 may be missing, no more");
+}
+
+Test(scenarios, the_same_input_again_changes_nothing)
+{
+	uint64_t version;
+
+	world_push(w, one_app("web:1", 3));
+	world_run(w, 5000);
+	version = json_path_int(store_get(world_store(w), KIND_DEPLOYMENT, "default", "web"),
+				"metadata.generation", 0);
+	world_push(w, one_app("web:1", 3));
+	world_run(w, 5000);
+	expect_app("Verified", "");
+	cr_assert_eq(world_starts(w), 3);
+	cr_assert_eq(version, (uint64_t)json_path_int(
+				      store_get(world_store(w), KIND_DEPLOYMENT, "default", "web"),
+				      "metadata.generation", 0));
+}
+
+Test(scenarios, an_image_that_cannot_be_had_holds_before_anything_is_touched)
+{
+	world_push(w, one_app("web:1", 3));
+	world_run(w, 5000);
+	(void)world_low_water(w);
+	world_push(w, one_app("web:nope", 3));
+	world_run(w, 1000);
+	expect_app("Held", "ErrImagePull");
+	world_run(w, 60000);
+	expect_app("Held", "ImagePullBackOff");
+	cr_assert_eq(world_running(w, "web:1"), 3);
+	cr_assert_eq(world_low_water(w), 3);
+	cr_assert_eq(count(KIND_REPLICASET), 1, "nothing of the new revision was applied");
+	world_add_image(w, "web:nope");
+	world_run(w, 400000);
+	expect_app("Verified", "");
+	cr_assert_eq(world_running(w, "web:nope"), 3);
+}
+
+Test(scenarios, a_held_image_put_right_is_released_and_rolled)
+{
+	world_push(w, one_app("web:1", 3));
+	world_run(w, 5000);
+	world_push(w, one_app("web:nope", 3));
+	world_run(w, 3000);
+	world_crash(w);
+	world_run(w, 3000);
+	expect_app("Held", "ErrImagePull");
+	cr_assert_eq(world_running(w, "web:1"), 3);
+	world_push(w, one_app("web:2", 3));
+	world_run(w, 20000);
+	expect_app("Verified", "");
+	cr_assert_eq(world_running(w, "web:2"), 3);
+}
+
+Test(scenarios, a_container_that_cannot_be_created_rolls_the_app_back_and_holds_it)
+{
+	json_t *app = one_app("web:broken", 3);
+
+	world_push(w, one_app("web:1", 3));
+	world_run(w, 5000);
+	(void)world_low_water(w);
+	world_push(w, app);
+	world_run(w, 30000);
+	expect_app("Held", "CreateContainerError");
+	cr_assert_eq(world_running(w, "web:1"), 3);
+	cr_assert_geq(world_low_water(w), 3);
+	world_crash(w);
+	world_run(w, 30000);
+	expect_app("Held", "CreateContainerError");
+	cr_assert_eq(world_running(w, "web:1"), 3);
+	world_push(w, one_app("web:2", 3));
+	world_run(w, 30000);
+	expect_app("Verified", "");
+	cr_assert_eq(world_running(w, "web:2"), 3);
+}
+
+Test(scenarios, one_broken_app_stops_no_other)
+{
+	json_t *apps = one_app("web:1", 2);
+
+	json_object_set_new(
+		apps, "bad",
+		json_pack("{s:[], s:[s]}", "objects", "errors", "bad/a.yaml:1:1: wrong"));
+	world_push(w, apps);
+	world_run(w, 5000);
+	expect_app("Verified", "");
+	cr_assert_str_eq(world_app_phase(w, "bad"), "Invalid");
+}
+
+Test(scenarios, an_invalid_revision_changes_nothing_of_its_app)
+{
+	world_push(w, one_app("web:1", 2));
+	world_run(w, 5000);
+	world_push(w, json_pack("{s:{s:[], s:[s]}}", "shop", "objects", "errors",
+				"a.yaml:3:1: wrong"));
+	world_run(w, 5000);
+	expect_app("Invalid", "InvalidManifest");
+	cr_assert_eq(world_running(w, "web:1"), 2);
+	cr_assert_eq(count(KIND_DEPLOYMENT), 1);
+}
+
+Test(scenarios, an_app_that_left_its_source_goes_with_everything_it_made)
+{
+	json_t *both = one_app("web:1", 2);
+
+	json_object_set_new(both, "other",
+			    json_pack("{s:[o]}", "objects", world_deployment("api", "web:2", 2)));
+	world_push(w, both);
+	world_run(w, 5000);
+	cr_assert_eq(count(KIND_POD), 4);
+	world_push(w, json_pack("{s:{s:[o]}}", "other", "objects",
+				world_deployment("api", "web:2", 2)));
+	world_run(w, 60000);
+	cr_assert_eq(count(KIND_POD), 2);
+	cr_assert_eq(count(KIND_DEPLOYMENT), 1);
+	cr_assert_eq(count(KIND_REPLICASET), 1);
+	cr_assert_null(store_get(world_store(w), KIND_APP, NULL, "shop"));
+}
+
+Test(scenarios, a_revision_that_would_delete_everything_is_refused_until_confirmed)
+{
+	world_push(w, one_app("web:1", 2));
+	world_run(w, 5000);
+	world_push(w, json_object());
+	world_run(w, 5000);
+	expect_app("Held", "PruneRefused");
+	cr_assert_eq(world_running(w, "web:1"), 2);
+	world_confirm_prune(w);
+	world_crash(w);
+	world_run(w, 60000);
+	cr_assert_eq(count(KIND_POD), 0);
+	cr_assert_eq(count(KIND_DEPLOYMENT), 0);
+}
+
+static json_t *image_object(const char *name, const char *tag, const char *base)
+{
+	return json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:s, s:{s:s}}}", "apiVersion",
+			 "recond.dev/v1", "kind", "Image", "metadata", "name", name, "namespace",
+			 "default", "spec", "context", tag, "buildArgs", "BASE", base);
+}
+
+Test(scenarios, an_image_is_built_before_its_deployment_rolls_and_again_when_it_changes)
+{
+	world_push(w, json_pack("{s:{s:[o, o]}}", "shop", "objects", image_object("page", "v1", ""),
+				world_deployment("web", "page", 2)));
+	world_run(w, 5000);
+	expect_app("Verified", "");
+	cr_assert_eq(world_builds(w), 1);
+	cr_assert_eq(world_running(w, "page:latest"), 2);
+	world_push(w, json_pack("{s:{s:[o, o]}}", "shop", "objects", image_object("page", "v2", ""),
+				world_deployment("web", "page", 2)));
+	world_run(w, 20000);
+	expect_app("Verified", "");
+	cr_assert_eq(world_builds(w), 2);
+	cr_assert_eq(world_running(w, "page:latest"), 2,
+		     "the new digest rolled though the tag is the same");
+	world_crash(w);
+	world_run(w, 5000);
+	cr_assert_eq(world_builds(w), 2, "a restart builds nothing");
+	expect_app("Verified", "");
+}
+
+Test(scenarios, a_base_that_changes_rebuilds_what_rests_on_it)
+{
+	world_push(w, json_pack("{s:{s:[o, o, o]}}", "shop", "objects",
+				image_object("page", "v1", "base"), image_object("base", "v1", ""),
+				world_deployment("web", "page", 1)));
+	world_run(w, 10000);
+	expect_app("Verified", "");
+	cr_assert_eq(world_builds(w), 2);
+}
+
+Test(scenarios, a_build_that_fails_holds_and_leaves_what_runs)
+{
+	world_push(w, json_pack("{s:{s:[o, o]}}", "shop", "objects", image_object("page", "v1", ""),
+				world_deployment("web", "page", 2)));
+	world_run(w, 5000);
+	world_fail_builds(w, "page", true);
+	world_push(w, json_pack("{s:{s:[o, o]}}", "shop", "objects", image_object("page", "v2", ""),
+				world_deployment("web", "page", 2)));
+	world_run(w, 5000);
+	expect_app("Held", "BuildFailed");
+	cr_assert_eq(world_running(w, "page:latest"), 2);
+	world_fail_builds(w, "page", false);
+	world_push(w, json_pack("{s:{s:[o, o]}}", "shop", "objects", image_object("page", "v3", ""),
+				world_deployment("web", "page", 2)));
+	world_run(w, 20000);
+	expect_app("Verified", "");
+}
+
+Test(scenarios, a_crashing_container_restarts_with_back_off)
+{
+	autojson *pods = NULL;
+	const char *uid;
+
+	world_push(w, one_app("web:1", 1));
+	world_run(w, 5000);
+	pods = store_list(world_store(w), KIND_POD, NULL);
+	uid = json_path_str(json_array_get(pods, 0), "metadata.uid", "");
+	world_exit_container(w, uid, 1);
+	world_run(w, 1000);
+	cr_assert_eq(world_starts(w), 2, "the first restart is immediate");
+	world_exit_container(w, uid, 1);
+	world_run(w, 1000);
+	cr_assert_eq(world_starts(w), 2);
+	cr_assert_str_eq(json_path_str(store_get_uid(world_store(w), uid),
+				       "status.containerStatuses.[0].state.waiting.reason", ""),
+			 "CrashLoopBackOff");
+	world_run(w, 10000);
+	cr_assert_eq(world_starts(w), 3, "the second after ten seconds");
+	cr_assert_eq(json_path_int(store_get_uid(world_store(w), uid),
+				   "status.containerStatuses.[0].restartCount", 0),
+		     2);
+}
+
+Test(scenarios, a_changed_configmap_rolls_what_reads_it)
+{
+	for (int i = 1; i <= 2; i++) {
+		json_t *d = world_deployment("web", "web:1", 2);
+
+		json_path_set_new(d, "spec.template.spec.volumes",
+				  json_pack("[{s:s, s:{s:s}}]", "name", "c", "configMap", "name",
+					    "settings"));
+		world_push(w, json_pack("{s:{s:[o, {s:s, s:s, s:{s:s, s:s}, s:{s:s}}]}}", "shop",
+					"objects", d, "apiVersion", "v1", "kind", "ConfigMap",
+					"metadata", "name", "settings", "namespace", "default",
+					"data", "colour", i == 1 ? "red" : "blue"));
+		world_run(w, 20000);
+		expect_app("Verified", "");
+		cr_assert_eq(count(KIND_REPLICASET), (size_t)i);
+	}
+	cr_assert_eq(world_starts(w), 4);
+}
+
+Test(scenarios, recreate_never_runs_old_and_new_together)
+{
+	for (int i = 1; i <= 2; i++) {
+		json_t *d = world_deployment("web", i == 1 ? "web:1" : "web:2", 2);
+
+		json_path_set_new(d, "spec.strategy", json_pack("{s:s}", "type", "Recreate"));
+		world_push(w, json_pack("{s:{s:[o]}}", "shop", "objects", d));
+		while (world_step(w)) {
+			cr_assert(world_running(w, "web:1") == 0 || world_running(w, "web:2") == 0);
+			if (str_eq(world_app_phase(w, "shop"), "Verified") &&
+			    world_running(w, i == 1 ? "web:1" : "web:2") == 2)
+				break;
+		}
+	}
+	cr_assert_eq(world_running(w, "web:2"), 2);
+}
+
+Test(scenarios, a_deleted_namespace_takes_its_contents_along)
+{
+	json_t *d = world_deployment("web", "web:1", 2), *keep = one_app("web:2", 1);
+	json_t *ns = json_pack("{s:s, s:s, s:{s:s}}", "apiVersion", "v1", "kind", "Namespace",
+			       "metadata", "name", "crm");
+
+	json_path_set_new(d, "metadata.namespace", json_text("crm"));
+	json_object_set_new(keep, "crm", json_pack("{s:[o, o]}", "objects", ns, d));
+	world_push(w, keep);
+	world_run(w, 10000);
+	cr_assert_str_eq(world_app_phase(w, "crm"), "Verified");
+	world_push(w, one_app("web:2", 1));
+	world_run(w, 60000);
+	cr_assert_null(store_get(world_store(w), KIND_NAMESPACE, NULL, "crm"));
+	cr_assert_eq(count(KIND_POD), 1);
+	cr_assert_null(store_get(world_store(w), KIND_APP, NULL, "crm"));
+}

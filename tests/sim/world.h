@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A host that is not there: ports of the policy in virtual time, with a source, an image store, a
+ * builder and a runtime that answer after seeded random delays, fail when told to, and outlive
+ * crashes of the policy. Checks invariants after every step.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "reconciler/reconciler.h"
+
+struct world;
+
+/* A world whose delays come from SEED; its store is a file below a fresh directory. */
+struct world *world_new(uint64_t seed);
+struct world *world_free(struct world *w);
+
+/* The policy's store, for looking. */
+struct store *world_store(struct world *w);
+
+/* What the source holds from now on: {"app": {"objects": [...], "errors": [...]}}; a new revision.
+ * Steals APPS. */
+void world_push(struct world *w, json_t *apps);
+
+/* An image that image_resolve finds. An image whose name holds "broken" cannot be created as a
+ * container. */
+void world_add_image(struct world *w, const char *ref);
+void world_remove_image(struct world *w, const char *ref);
+
+/* Builds of the Image object NAME fail from now on (or work again). */
+void world_fail_builds(struct world *w, const char *name, bool fail);
+/* How many builds ran. */
+unsigned int world_builds(const struct world *w);
+
+/* Confirm deletions of the newest revision. Takes effect with the next crash. */
+void world_confirm_prune(struct world *w);
+
+/* Kill the policy and start it again on the same store; the runtime goes on. */
+void world_crash(struct world *w);
+
+/* Let time pass: one answer or due key at a time, until nothing is left to do before FOR_MS have
+ * passed. */
+void world_run(struct world *w, uint64_t for_ms);
+
+/* One step; false when nothing happens any more. */
+bool world_step(struct world *w);
+
+/* Exit of the first running container of POD's deployment app label. */
+void world_exit_container(struct world *w, const char *uid, int code);
+
+/* Running containers whose image digest is that of REF. */
+unsigned int world_running(const struct world *w, const char *ref);
+
+/* Containers started in all, ever. */
+unsigned int world_starts(const struct world *w);
+
+/* The lowest number of running containers seen since this was asked last. */
+unsigned int world_low_water(struct world *w);
+
+/* status.phase / reason of an app, borrowed. */
+const char *world_app_phase(struct world *w, const char *app);
+const char *world_app_reason(struct world *w, const char *app);
+
+/* A Deployment in namespace default; owned by the caller. */
+json_t *world_deployment(const char *name, const char *image, int replicas);
