@@ -217,8 +217,8 @@ printf 'FROM evil\nCOPY file /root/r%s/\nCOPY file /up/%s/u\nCOPY file /direct/d
 ok "links of an image lead nowhere outside"
 
 # --- reproducible ---------------------------------------------------------------------------------
-printf 'FROM scratch\nWORKDIR /a/b\nCOPY file .\n' >"$f/Dockerfile"
-touch -d @1000000000 "$f/file"
+# File times in layers stay real, except those of directories that WORKDIR makes.
+printf 'FROM scratch\nWORKDIR /a/b\nLABEL a=b\n' >"$f/Dockerfile"
 build epoch "$f" arg.SOURCE_DATE_EPOCH=1100000000
 one=$(digest)
 STATE=$T/state2
