@@ -24,10 +24,9 @@ static void timer_destroy(void *data)
 
 static int on_timer(sd_event_source *s UNUSED, uint64_t usec UNUSED, void *data)
 {
-	/* FN may free the source, and the timer with it. */
-	struct timer t = *(struct timer *)data;
+	const struct timer *t = data;
 
-	t.fn(t.data);
+	t->fn(t->data);
 	return 0;
 }
 

@@ -240,6 +240,12 @@ static bool registry_valid(const char *s, size_t n)
 	for (size_t i = 0; i < host; i++)
 		if (!is_alnum(s[i]) && s[i] != '-' && s[i] != '.')
 			return false;
+	for (size_t i = 0; i < host; i++)
+		if (s[i] == '.' &&
+		    (i == 0 || i + 1 == host || !is_alnum(s[i - 1]) || !is_alnum(s[i + 1])))
+			return false;
+	if (!is_alnum(s[0]) || !is_alnum(s[host - 1]))
+		return false;
 	if (!colon)
 		return true;
 	for (size_t i = host + 1; i < n; i++)
@@ -329,6 +335,13 @@ static bool is_platform(const char *s)
 	}
 }
 
+static bool is_percent(const char *s)
+{
+	size_t n = strspn(s, "0123456789");
+
+	return n >= 1 && n <= 6 && str_eq(s + n, "%");
+}
+
 static bool is_ip(const char *s)
 {
 	unsigned char buf[sizeof(struct in6_addr)];
@@ -397,6 +410,7 @@ static const struct {
 	[FORMAT_IMAGE_TAG] = { is_image_tag,
 		"must be name[:tag] without a registry: what is built here can't take the name of a remote image" },
 	[FORMAT_PLATFORM] = { is_platform, "must be os/architecture, as linux/amd64" },
+	[FORMAT_PERCENT] = { is_percent, "must be a number or a percentage as 25%" },
 	[FORMAT_IP] = { is_ip, "must be an IP address" },
 	[FORMAT_SYSCTL] = { is_sysctl, "must be the name of a sysctl" },
 	[FORMAT_CAPABILITY] = { is_capability, "must be a capability without CAP_, upper case, or ALL" },

@@ -25,6 +25,7 @@ enum format {
 	FORMAT_IMAGE,        /* an image reference */
 	FORMAT_IMAGE_TAG,    /* name[:tag] without a registry, as built here */
 	FORMAT_PLATFORM,     /* os/arch[/variant] */
+	FORMAT_PERCENT,      /* "25%" */
 	FORMAT_IP,
 	FORMAT_SYSCTL,
 	FORMAT_CAPABILITY, /* upper case, no CAP_ */

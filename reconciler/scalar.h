@@ -30,6 +30,7 @@ struct scalar {
 	size_t len;
 };
 
+/* Free the text. Idempotent. */
 void scalar_deinit(struct scalar *s);
 
 /*

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -315,7 +316,9 @@ Test(fs, remove_tree_of_nothing_and_of_a_file)
 Test(fs, remove_tree_of_five_thousand_levels)
 {
 	autoclose int here = dup(dirfd_);
+	struct rlimit few = {100, 100};
 
+	cr_assert_eq(setrlimit(RLIMIT_NOFILE, &few), 0);
 	for (int i = 0; i < 5000; i++) {
 		int next;
 
@@ -366,8 +369,10 @@ Test(fs, remove_tree_crosses_no_mount)
 	if (pid == 0)
 		_exit(bind_mount_survives());
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
-	if (WEXITSTATUS(status) == 77)
+	if (WEXITSTATUS(status) == 77) {
+		teardown(); /* a skipped test gets none */
 		cr_skip_test("may not mount");
+	}
 	cr_expect_eq(status, 0, "step %d", WEXITSTATUS(status));
 }
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fs.h"
@@ -216,6 +217,43 @@ Test(proc, overlapping_fds_are_permuted)
 	cr_expect(has_line(text, "3 /dev/full"), "%s", text);
 	cr_expect(has_line(text, "4 /dev/zero"), "%s", text);
 	cr_expect_eq(count_lines(text), 5, "%s", text);
+}
+
+/*
+ * In a child, which can do without Criterion's fds: the sources are the lowest fds there are, so
+ * that a copy of one may fall on the target of another. 0 passed, else the step that failed.
+ */
+static int permute_lowest_fds(void)
+{
+	static const char *const argv[] = {"helper", "fds", NULL};
+	struct proc_spec spec = helper(argv);
+	int fds[] = {-1, -1, -1, 5, 3, 4, 3, 5};
+	autofree char *out = NULL;
+	int status;
+
+	if (close_range(3, ~0U, 0) < 0 || open("/dev/zero", O_RDONLY | O_CLOEXEC) != 3 ||
+	    open("/dev/full", O_RDWR | O_CLOEXEC) != 4 ||
+	    open("/dev/random", O_RDONLY | O_CLOEXEC) != 5)
+		return 1;
+	spec.fds = fds;
+	spec.n_fds = ARRAY_SIZE(fds);
+	if (proc_run(&status, &out, &spec, 4096, NULL) < 0 || status != 0)
+		return 2;
+	if (!has_line(out, "3 /dev/random") || !has_line(out, "4 /dev/zero") ||
+	    !has_line(out, "5 /dev/full"))
+		return 3;
+	return has_line(out, "6 /dev/zero") && has_line(out, "7 /dev/random") ? 0 : 4;
+}
+
+Test(proc, sources_that_are_the_targets_of_others)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(permute_lowest_fds());
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_expect_eq(status, 0, "step %d", WEXITSTATUS(status));
 }
 
 Test(proc, the_environment_is_built_from_empty)

@@ -157,13 +157,15 @@ Test(str, utf8)
 
 Test(str, nearest_word)
 {
-	static const char *const fields[] = {"replicas", "selector", "template", "strategy",
-					     "image",    "args",     "minReady", NULL};
+	static const char *const fields[] = {"replicas", "selector", "template",
+					     "strategy", "image",    "args",
+					     "minReady", "env",      NULL};
 	static const struct {
 		const char *name, *word, *want;
 	} cases[] = {
 		{"a missing letter", "replica", "replicas"},
-		{"a swapped pair is one edit", "iamge", "image"},
+		{"a swapped pair is one edit", "evn", "env"},
+		{"two edits in a short word", "xnx", NULL},
 		{"two edits in a long word", "tmplat", "template"},
 		{"three edits in a word of eight", "sxlxctxr", "selector"},
 		{"four edits are too many", "sxlxctxx", NULL},
@@ -172,7 +174,6 @@ Test(str, nearest_word)
 		{"the word itself", "args", "args"},
 		{"nothing like it", "volume", NULL},
 		{"no word", "", NULL},
-		{"one letter says nothing", "x", NULL},
 		{"a word too long to be a typo",
 		 "replicasreplicasreplicasreplicasreplicasreplicasreplicasreplicasreplicas", NULL},
 	};
@@ -192,6 +193,14 @@ Test(str, nearest_prefers_the_nearer_and_then_the_first)
 
 	cr_expect_str_eq(str_nearest("care", words), "care");
 	cr_expect_str_eq(str_nearest("cart", same), "caat");
+}
+
+Test(str, nearest_keeps_something_of_the_word)
+{
+	static const char *const words[] = {"y", NULL};
+
+	cr_expect_null(str_nearest("x", words));
+	cr_expect_str_eq(str_nearest("Y", words), "y");
 }
 
 Test(str, fnv32_is_the_published_one)

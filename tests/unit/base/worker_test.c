@@ -253,13 +253,32 @@ Test(worker, may_be_freed_in_its_message)
 	cr_expect_eq(run.ends, 0, "a freed worker calls nobody");
 }
 
-/* The last messages are read when the process has ended already: another path than above. */
-Test(worker, may_be_freed_in_its_last_message)
+/* Wait for the child to end without reaping it. */
+static void await_child(void)
+{
+	siginfo_t si;
+
+	cr_assert_eq(waitid(P_ALL, 0, &si, WEXITED | WNOWAIT), 0);
+}
+
+/* Longer than one read: the loop sees the end of the process before the rest of the message. */
+Test(worker, what_a_dead_process_left_is_read_before_the_end)
+{
+	struct run run = {0};
+
+	start(&run, ARGS("messages", "1", "100000"));
+	await_child();
+	finish(&run);
+	cr_expect_eq(run.messages, 1);
+	cr_expect_eq(run.status, 0, "status %d", run.status);
+}
+
+Test(worker, may_be_freed_in_a_message_of_a_dead_process)
 {
 	struct run run = {.free_at = 1};
 
-	start(&run, ARGS("messages", "1", "4"));
-	(void)usleep(200 * 1000);
+	start(&run, ARGS("messages", "1", "100000"));
+	await_child();
 	finish(&run);
 	cr_expect_eq(run.messages, 1);
 	cr_expect_eq(run.ends, 0);

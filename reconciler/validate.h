@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Is a document a valid object of its kind? First its shape, by the schema table; then what the
+ * table can't say: fields that depend on each other. Everything wrong is found at once. Pure; the
+ * document is not changed.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "reconciler/finding.h"
+#include "reconciler/kind.h"
+
+struct validation {
+	struct finding_place at;
+	struct findings *errors;
+	struct findings *notes; /* what is valid but has no effect here */
+};
+
+/*
+ * Check the document O, an object of KIND as written (before defaults). Returns how many errors
+ * were added.
+ */
+size_t validate_object(const struct validation *v, enum kind kind, const json_t *o);
