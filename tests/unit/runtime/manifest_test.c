@@ -190,6 +190,18 @@ Test(manifest, join_with_the_configuration)
 	}
 }
 
+Test(manifest, a_layer_that_is_its_own_tar_is_plain)
+{
+	autofree struct manifest *m = NEW(struct manifest);
+	autojson *config = parse("{\"rootfs\":{\"diff_ids\":[" D "]}}");
+
+	m->n_layers = 1;
+	m->layers[0].compression = MANIFEST_GZIP;
+	memcpy(m->layers[0].digest, "sha256:" HEX, DIGEST_STR_SIZE);
+	cr_assert_eq(manifest_join_config(m, config, NULL), 0);
+	cr_expect_eq(m->layers[0].compression, MANIFEST_PLAIN);
+}
+
 Test(manifest, what_is_written_can_be_read)
 {
 	autofree struct manifest *m = NEW(struct manifest), *got = NEW(struct manifest);
