@@ -65,6 +65,7 @@ while [ "$round" -lt "$ROUNDS" ]; do
 	done
 	random_pause
 	for p in $PODS; do
+		# A policy that asks too often is refused, not obeyed twice.
 		if seen "sandbox_ready.*\"uid\":\"$p\""; then
 			start "$p" main $(($(attempt_of "$p" | grep . || echo -1) + 1)) 'exec sleep 1000'
 		fi
