@@ -9,6 +9,8 @@
 
 #include "base/str.h"
 #include "cmd/command.h"
+#include "cmd/daemon.h"
+#include "cmd/dry_run.h"
 #include "cmd/options.h"
 
 /* "recond gte pods": neither a command nor anything that could be a source. */
@@ -41,9 +43,10 @@ static int run(const struct options *options)
 	case OPTIONS_VERSION:
 		(void)printf("recond %s\n", RECOND_VERSION);
 		return COMMAND_EXIT_OK;
+	case OPTIONS_DRY_RUN:
+		return dry_run(options);
 	default:
-		(void)fputs("recond: this build holds the client commands only\n", stderr);
-		return COMMAND_EXIT_USAGE;
+		return daemon_run(options);
 	}
 }
 

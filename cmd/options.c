@@ -121,12 +121,10 @@ static int set_log_level(struct options *o, const char *value, struct err *err)
 
 static int set_confirm_prune(struct options *o, const char *value, struct err *err)
 {
-	if (str_eq(value, "") || str_eq(value, "true") || str_eq(value, "yes"))
-		o->confirm_prune = true;
-	else if (str_eq(value, "false") || str_eq(value, "no"))
-		o->confirm_prune = false;
-	else
-		return err_invalid(err, "'%s' is neither true nor false", value);
+	if (*value == '\0')
+		return err_invalid(err, "wants the revision that 'recond status' names");
+	free(o->confirm_prune);
+	o->confirm_prune = mem_strdup(value);
 	return 0;
 }
 
@@ -184,7 +182,7 @@ static const struct options_flag flags[FLAG_N_] = {
 	[FLAG_BRIDGE] = { 0, "bridge", "NAME", "the bridge pods are on (default: " OPTIONS_DEFAULT_BRIDGE ")", true },
 	[FLAG_POD_CIDR] = { 0, "pod-cidr", "CIDR", "addresses of pods (default: " OPTIONS_DEFAULT_POD_CIDR ")", true },
 	[FLAG_LOG_LEVEL] = { 0, "log-level", "LEVEL", "error, warn, info or debug (default: info)", true },
-	[FLAG_CONFIRM_PRUNE] = { 0, "confirm-prune", NULL, "delete even if a revision removes most of an app or all of it", true },
+	[FLAG_CONFIRM_PRUNE] = { 0, "confirm-prune", "REVISION", "let this revision delete most of an app, or all of it", false },
 	[FLAG_DRY_RUN] = { 0, "dry-run", NULL, "print the plan: exit status 0 nothing to do, 1 changes, 2 errors", false },
 	[FLAG_OUTPUT] = { 'o', "output", "FORMAT", "of a dry run: text or json", false },
 	[FLAG_HELP] = { 'h', "help", NULL, "print this help", false },
@@ -223,6 +221,7 @@ void options_deinit(struct options *o)
 	free(o->socket_group);
 	free(o->bridge);
 	free(o->pod_cidr);
+	free(o->confirm_prune);
 	strlist_deinit(&o->sources);
 	*o = (struct options){};
 }
@@ -435,6 +434,7 @@ static void fill_defaults(struct options *o)
 	set_default(&o->socket_group, OPTIONS_DEFAULT_SOCKET_GROUP);
 	set_default(&o->bridge, OPTIONS_DEFAULT_BRIDGE);
 	set_default(&o->pod_cidr, OPTIONS_DEFAULT_POD_CIDR);
+	set_default(&o->confirm_prune, "");
 }
 
 static int check(const struct options *o, struct err *err)

@@ -39,7 +39,7 @@ struct options {
 	char *bridge;
 	char *pod_cidr; /* "10.88.0.0/16", IPv4, host bits zero */
 	enum log_level log_level;
-	bool confirm_prune;
+	char *confirm_prune;    /* a revision whose deletions are confirmed; "" for none */
 	bool output_json;       /* -o json of a dry run */
 	struct strlist sources; /* as written: PATH, PATH#BRANCH */
 };

@@ -26,13 +26,13 @@ static const struct {
 };
 /* clang-format on */
 
-static void build_move(struct build *b, enum build_state to)
+static void build_move(struct app_build *b, enum build_state to)
 {
 	assert(b->state == to || build_states[b->state].next & BIT(to));
 	b->state = to;
 }
 
-struct build *build_free(struct build *b)
+struct app_build *app_build_free(struct app_build *b)
 {
 	if (!b)
 		return NULL;
@@ -49,7 +49,7 @@ struct build *build_free(struct build *b)
 	return NULL;
 }
 
-static struct build *build_get(struct apps *a, const char *id)
+static struct app_build *build_get(struct apps *a, const char *id)
 {
 	for (size_t i = 0; i < a->n_builds; i++) {
 		if (str_eq(a->builds[i]->id, id))
@@ -76,7 +76,7 @@ char *builds_familiar(const char *ref)
 	return mem_asprintf("%s:latest", name);
 }
 
-static bool makes_name(const struct build *b, const char *familiar)
+static bool makes_name(const struct app_build *b, const char *familiar)
 {
 	autofree char *own = builds_familiar(object_name(b->image));
 	json_t *tag;
@@ -97,12 +97,12 @@ static bool makes_name(const struct build *b, const char *familiar)
 	return false;
 }
 
-struct build *builds_for_ref(struct reconciler *r, const char *source, const char *ref)
+struct app_build *builds_for_ref(struct reconciler *r, const char *source, const char *ref)
 {
 	autofree char *familiar = builds_familiar(ref);
 
 	for (size_t i = 0; i < r->apps->n_builds; i++) {
-		struct build *b = r->apps->builds[i];
+		struct app_build *b = r->apps->builds[i];
 
 		if (str_eq(b->source, source) && makes_name(b, familiar))
 			return b;
@@ -112,7 +112,7 @@ struct build *builds_for_ref(struct reconciler *r, const char *source, const cha
 
 /* ---- status ---- */
 
-static void write_status(struct reconciler *r, const struct build *b)
+static void write_status(struct reconciler *r, const struct app_build *b)
 {
 	const json_t *live =
 		store_get(r->store, KIND_IMAGE, object_namespace(b->image), object_name(b->image));
@@ -156,7 +156,7 @@ static void queue_all_of_source(struct reconciler *r, const char *source)
 	}
 }
 
-static void finish(struct reconciler *r, struct build *b, enum build_state state)
+static void finish(struct reconciler *r, struct app_build *b, enum build_state state)
 {
 	build_move(b, state);
 	b->serial = ++r->apps->serial;
@@ -177,9 +177,9 @@ static char *build_inputs(struct reconciler *r, const struct app *app, const jso
 	return mem_asprintf("%s|%s|%s", app->inputs, tree, spec);
 }
 
-static struct build *build_add(struct apps *a, const char *id)
+static struct app_build *build_add(struct apps *a, const char *id)
 {
-	struct build *b = NEW(struct build);
+	struct app_build *b = NEW(struct app_build);
 
 	b->id = mem_strdup(id);
 	GROW(a->builds, a->cap_builds, a->n_builds + 1);
@@ -199,7 +199,7 @@ static void update_one(struct reconciler *r, struct app *app, const json_t *imag
 {
 	autofree char *id = mem_asprintf("%s/%s", app->name, object_name(image));
 	autofree char *inputs = build_inputs(r, app, image);
-	struct build *b = build_get(r->apps, id);
+	struct app_build *b = build_get(r->apps, id);
 
 	put_image_object(r, app, image);
 	if (!b)
@@ -220,7 +220,7 @@ static void update_one(struct reconciler *r, struct app *app, const json_t *imag
 	reconciler_queue(r, WORK_BUILD, b->id);
 }
 
-static bool app_has_image(const struct app *app, const struct build *b)
+static bool app_has_image(const struct app *app, const struct app_build *b)
 {
 	json_t *entry;
 	size_t i;
@@ -239,7 +239,7 @@ static void drop(struct reconciler *r, size_t i)
 	struct apps *a = r->apps;
 
 	queue_remove(r->queue, WORK_BUILD, a->builds[i]->id);
-	build_free(a->builds[i]);
+	app_build_free(a->builds[i]);
 	a->builds[i] = a->builds[--a->n_builds];
 }
 
@@ -249,7 +249,7 @@ void builds_update(struct reconciler *r, struct app *app)
 	size_t i;
 
 	for (i = r->apps->n_builds; i > 0; i--) {
-		const struct build *b = r->apps->builds[i - 1];
+		const struct app_build *b = r->apps->builds[i - 1];
 
 		if (str_eq(b->app, app->name) && !app_has_image(app, b))
 			drop(r, i - 1);
@@ -270,12 +270,12 @@ void builds_drop_app(struct reconciler *r, const char *app)
 	}
 }
 
-int builds_of_app(struct reconciler *r, const struct app *app, const struct build **ret_what)
+int builds_of_app(struct reconciler *r, const struct app *app, const struct app_build **ret_what)
 {
 	int result = 1;
 
 	for (size_t i = 0; i < r->apps->n_builds; i++) {
-		const struct build *b = r->apps->builds[i];
+		const struct app_build *b = r->apps->builds[i];
 
 		if (!str_eq(b->app, app->name) || b->state == BUILD_DONE)
 			continue;
@@ -289,7 +289,7 @@ int builds_of_app(struct reconciler *r, const struct app *app, const struct buil
 
 /* ---- running ---- */
 
-static void fail(struct reconciler *r, struct build *b, const struct err *err)
+static void fail(struct reconciler *r, struct app_build *b, const struct err *err)
 {
 	b->err = *err;
 	if (!*b->err.reason)
@@ -303,8 +303,8 @@ static void fail(struct reconciler *r, struct build *b, const struct err *err)
 }
 
 /* Does B rest on itself through others? */
-static bool rests_on(struct reconciler *r, const struct build *b, const struct build *target,
-		     int depth)
+static bool rests_on(struct reconciler *r, const struct app_build *b,
+		     const struct app_build *target, int depth)
 {
 	json_t *ref;
 	size_t i;
@@ -312,7 +312,7 @@ static bool rests_on(struct reconciler *r, const struct build *b, const struct b
 	if (depth > MAX_CHAIN)
 		return true;
 	json_array_foreach(b->bases, i, ref) {
-		const struct build *base = builds_for_ref(r, b->source, json_string_value(ref));
+		const struct app_build *base = builds_for_ref(r, b->source, json_string_value(ref));
 
 		if (base && (base == target || rests_on(r, base, target, depth + 1)))
 			return true;
@@ -321,13 +321,13 @@ static bool rests_on(struct reconciler *r, const struct build *b, const struct b
 }
 
 /* The first base of B that is still to be built; NULL when none is. */
-static const struct build *unfinished_base(struct reconciler *r, const struct build *b)
+static const struct app_build *unfinished_base(struct reconciler *r, const struct app_build *b)
 {
 	json_t *ref;
 	size_t i;
 
 	json_array_foreach(b->bases, i, ref) {
-		const struct build *base = builds_for_ref(r, b->source, json_string_value(ref));
+		const struct app_build *base = builds_for_ref(r, b->source, json_string_value(ref));
 
 		if (base && base != b && base->state != BUILD_DONE)
 			return base;
@@ -335,13 +335,13 @@ static const struct build *unfinished_base(struct reconciler *r, const struct bu
 	return NULL;
 }
 
-static bool a_base_is_newer(struct reconciler *r, const struct build *b)
+static bool a_base_is_newer(struct reconciler *r, const struct app_build *b)
 {
 	json_t *ref;
 	size_t i;
 
 	json_array_foreach(b->bases, i, ref) {
-		const struct build *base = builds_for_ref(r, b->source, json_string_value(ref));
+		const struct app_build *base = builds_for_ref(r, b->source, json_string_value(ref));
 
 		if (base && base != b && base->serial > b->serial)
 			return true;
@@ -351,14 +351,14 @@ static bool a_base_is_newer(struct reconciler *r, const struct build *b)
 
 /* Each question has an id of its own, so that the answer to an older one is known for what it is.
  */
-static void new_question(struct reconciler *r, struct build *b)
+static void new_question(struct reconciler *r, struct app_build *b)
 {
 	b->serial = ++r->apps->serial;
 	free(b->asked);
 	b->asked = mem_asprintf("%s#%llu", b->id, (unsigned long long)b->serial);
 }
 
-static struct build *asked_by(struct apps *a, const char *question)
+static struct app_build *asked_by(struct apps *a, const char *question)
 {
 	for (size_t i = 0; i < a->n_builds; i++) {
 		if (a->builds[i]->asked && str_eq(a->builds[i]->asked, question))
@@ -367,7 +367,7 @@ static struct build *asked_by(struct apps *a, const char *question)
 	return NULL;
 }
 
-static void plan(struct reconciler *r, struct build *b)
+static void plan(struct reconciler *r, struct app_build *b)
 {
 	build_move(b, BUILD_PLANNING);
 	new_question(r, b);
@@ -375,9 +375,9 @@ static void plan(struct reconciler *r, struct build *b)
 	effect_build_plan(r, b->asked, b->source, b->revision, b->image);
 }
 
-static void run_planned(struct reconciler *r, struct build *b)
+static void run_planned(struct reconciler *r, struct app_build *b)
 {
-	const struct build *base = unfinished_base(r, b);
+	const struct app_build *base = unfinished_base(r, b);
 	struct err err = {0};
 
 	if (rests_on(r, b, b, 0)) {
@@ -404,7 +404,7 @@ static void run_planned(struct reconciler *r, struct build *b)
 
 void sync_build_reconcile(struct reconciler *r, const char *key)
 {
-	struct build *b = build_get(r->apps, key);
+	struct app_build *b = build_get(r->apps, key);
 
 	if (!b)
 		return;
@@ -438,7 +438,7 @@ void sync_build_reconcile(struct reconciler *r, const char *key)
 void reconciler_build_planned(struct reconciler *r, const char *id, const json_t *planned,
 			      const struct err *err)
 {
-	struct build *b = asked_by(r->apps, id);
+	struct app_build *b = asked_by(r->apps, id);
 	const char *current;
 
 	if (!b || b->state != BUILD_PLANNING)
@@ -459,7 +459,7 @@ void reconciler_build_planned(struct reconciler *r, const char *id, const json_t
 void reconciler_build_progress(struct reconciler *r, const char *id, unsigned int step,
 			       unsigned int steps, const char *text)
 {
-	const struct build *b = asked_by(r->apps, id);
+	const struct app_build *b = asked_by(r->apps, id);
 	const json_t *live = b ? store_get(r->store, KIND_IMAGE, object_namespace(b->image),
 					   object_name(b->image))
 			       : NULL;
@@ -477,7 +477,7 @@ void reconciler_build_progress(struct reconciler *r, const char *id, unsigned in
 void reconciler_build_done(struct reconciler *r, const char *id, const char *digest,
 			   const struct err *err)
 {
-	struct build *b = asked_by(r->apps, id);
+	struct app_build *b = asked_by(r->apps, id);
 
 	if (!b || b->state != BUILD_RUNNING)
 		return;

@@ -12,6 +12,7 @@
 
 struct events;
 
+/* A recorder with an empty index. / Free it; NULL is fine, returns NULL. */
 struct events *events_new(void);
 struct events *events_free(struct events *e);
 DEFINE_FREEP(struct events, events_free)

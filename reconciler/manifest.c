@@ -253,7 +253,7 @@ static void file_decode(struct manifest_state *s, size_t app, const struct manif
 	struct manifest_app_state *a = &s->apps[app];
 	struct yaml_file f;
 
-	if (++s->files > MANIFEST_MAX_FILES || (s->bytes += file->len) > MANIFEST_MAX_BYTES) {
+	if (++s->files > MANIFEST_MAX_FILES || (s->bytes += file->len) > MANIFEST_INPUT_MAX_BYTES) {
 		findings_add_text(&a->errors, file->path, 0, 0,
 				  "the source has too many manifests (2000 files, 10 MiB)");
 		return;

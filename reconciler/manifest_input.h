@@ -8,8 +8,8 @@
 
 #include <stddef.h>
 
-#define MANIFEST_MAX_FILES 2000        /* of a source */
-#define MANIFEST_MAX_BYTES (10u << 20) /* of a source */
+#define MANIFEST_MAX_FILES 2000              /* of a source */
+#define MANIFEST_INPUT_MAX_BYTES (10u << 20) /* of a source */
 
 struct manifest_file {
 	const char *path; /* from the root of the source: "web/app.yaml" */

@@ -14,6 +14,7 @@
 
 struct queue;
 
+/* An empty queue. / Free it with all it holds; NULL is fine, returns NULL. */
 struct queue *queue_new(void);
 struct queue *queue_free(struct queue *q);
 DEFINE_FREEP(struct queue, queue_free)
@@ -33,4 +34,5 @@ uint64_t queue_next_ms(const struct queue *q);
 /* Remove KEY if queued. */
 void queue_remove(struct queue *q, unsigned int class, const char *key);
 
+/* How many keys are queued. */
 size_t queue_length(const struct queue *q);

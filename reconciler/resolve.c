@@ -89,7 +89,7 @@ static void note_waiting(struct resolution *s, char *what)
 /* The digest REF stands for; false when it is not here (yet), with the resolution saying so. */
 static bool resolve_ref(struct resolution *s, const char *ref, char digest[80])
 {
-	struct build *b = builds_for_ref(s->r, s->app->source, ref);
+	struct app_build *b = builds_for_ref(s->r, s->app->source, ref);
 	struct image_wait *w;
 
 	if (b && b->state == BUILD_DONE) {

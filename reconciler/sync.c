@@ -57,7 +57,7 @@ struct apps *apps_free(struct apps *a)
 	for (size_t i = 0; i < a->n_apps; i++)
 		app_free(a->apps[i]);
 	for (size_t i = 0; i < a->n_builds; i++)
-		build_free(a->builds[i]);
+		app_build_free(a->builds[i]);
 	for (size_t i = 0; i < a->n_waits; i++) {
 		free(a->waits[i]->ref);
 		free(a->waits[i]);
@@ -180,6 +180,8 @@ static void app_revision(struct reconciler *r, const char *name, const char *sou
 			 LOG_KV("owner", app->source));
 		return;
 	}
+	if (!str_eq(app->inputs, inputs))
+		forget_decoded(app); /* it belongs to the older revision */
 	replace_string(&app->source, source);
 	replace_string(&app->revision, revision);
 	replace_string(&app->inputs, inputs);
@@ -404,6 +406,7 @@ static void apply_desired(struct reconciler *r, struct app *app)
 	int ret;
 
 	if (str_eq(app->applied_id, app->resolved_id)) {
+		release(r, app);
 		follow(r, app);
 		return;
 	}
@@ -427,7 +430,7 @@ static void apply_desired(struct reconciler *r, struct app *app)
  * is there. */
 static bool prepare(struct reconciler *r, struct app *app)
 {
-	const struct build *b = NULL;
+	const struct app_build *b = NULL;
 	const struct image_wait *w = NULL;
 	autofree char *what = NULL;
 	struct err err = {0};

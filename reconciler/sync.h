@@ -20,6 +20,7 @@
 
 struct apps;
 
+/* No apps yet. / Free all records; NULL is fine, returns NULL. */
 struct apps *apps_new(void);
 struct apps *apps_free(struct apps *a);
 

@@ -52,7 +52,7 @@ enum build_state {
 	BUILD_STATE_N_,
 };
 
-struct build {
+struct app_build {
 	char *id; /* "app/Image object" */
 	char *app;
 	char *source;
@@ -88,7 +88,7 @@ struct source {
 struct apps {
 	struct app **apps;
 	size_t n_apps, cap_apps;
-	struct build **builds;
+	struct app_build **builds;
 	size_t n_builds, cap_builds;
 	struct image_wait **waits;
 	size_t n_waits, cap_waits;
@@ -110,11 +110,11 @@ char *app_object_key(const json_t *o);
 void builds_update(struct reconciler *r, struct app *app);
 /* Are all builds of APP done? 1: yes. 0: not yet, *ret_what says on what it waits. -1: one failed,
  * *ret_failed. */
-int builds_of_app(struct reconciler *r, const struct app *app, const struct build **ret_what);
+int builds_of_app(struct reconciler *r, const struct app *app, const struct app_build **ret_what);
 /* The build that makes what REF names, for SOURCE; NULL when none does. */
-struct build *builds_for_ref(struct reconciler *r, const char *source, const char *ref);
+struct app_build *builds_for_ref(struct reconciler *r, const char *source, const char *ref);
 void builds_drop_app(struct reconciler *r, const char *app);
-struct build *build_free(struct build *b);
+struct app_build *app_build_free(struct app_build *b);
 /* "name:tag" as a manifest's image field means it on this host. Owned by the caller. */
 char *builds_familiar(const char *ref);
 

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The digest cache's file and look-ups. The bytes are trusted as far as their own digest goes: a
+ * torn or foreign file is an empty cache.
+ */
 #include "watch/cache_priv.h"
 
 #include <assert.h>
@@ -10,7 +14,7 @@
 
 /* The file: magic, records sorted by key in host byte order (it never leaves the host), digest of
  * all before. */
-static const char magic[16] = "recond-digest-1";
+static const char magic[16] = "recond-digest-2";
 
 struct record {
 	struct cache_key key;
@@ -31,6 +35,13 @@ struct cache {
 	size_t n_fresh;
 	size_t cap_fresh;
 };
+
+uint64_t cache_name_kind(const char *name)
+{
+	if (!revision_keeps(name))
+		return 0;
+	return str_has_suffix(name, ".json") ? 2 : 1;
+}
 
 static int compare(const void *a, const void *b)
 {

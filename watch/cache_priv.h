@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The digest cache: what was hashed once is not read again. A key is what stands for one unchanging
- * content: device, inode, size and times of a file, or the id of a git blob. Workers load and save
- * it; the daemon keeps the bytes between two runs without looking at them.
+ * content: device, inode, size and times of a file, or the id of a git blob; and which kind of name
+ * it has, since that decides whether its text is kept. Workers load and save it; the daemon keeps
+ * the bytes between two runs without looking at them.
  */
 #pragma once
 
@@ -14,7 +15,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 
-#define CACHE_KEY_WORDS 5
+#define CACHE_KEY_WORDS 6
 
 struct cache_key {
 	uint64_t word[CACHE_KEY_WORDS];
@@ -27,6 +28,9 @@ struct cache_hit {
 };
 
 struct cache;
+
+/* The kind of a NAME, as the last word of its key. */
+uint64_t cache_name_kind(const char *name);
 
 /* From N bytes written by cache_save(); anything else (empty, cut, an older form) gives an empty
  * cache. */

@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Landlock by its system calls (glibc has no wrappers), limited to what its first version knows.
+ */
 #include "watch/confine_priv.h"
 
 #include <errno.h>

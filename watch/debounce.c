@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The arithmetic of settling; no clock in here.
+ */
 #include "watch/debounce_priv.h"
 
 #include <assert.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * inotify: which directories, which events, and no meaning yet. What an event means is decided by
+ * each kind of source.
+ */
 #include "watch/dirwatch_priv.h"
 
 #include <assert.h>

@@ -119,12 +119,6 @@ static bool git_concerns(const struct watch_source *src UNUSED, uint32_t mask, c
 	return mask & (IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_CREATE | IN_CLOSE_WRITE);
 }
 
-static int git_check(struct watch_source *src UNUSED, const struct revision *rev UNUSED,
-		     const json_t *result UNUSED, struct err *err UNUSED)
-{
-	return 0;
-}
-
 static bool git_same(const struct revision *published, const struct revision *rev)
 {
 	return str_eq(revision_id(published), revision_id(rev));
@@ -139,7 +133,6 @@ const struct source_kind source_git = {
 	.kind = REVISION_GIT,
 	.begin = git_begin,
 	.concerns = git_concerns,
-	.check = git_check,
 	.same = git_same,
 	.id = git_id,
 };

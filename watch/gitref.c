@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading refs by hand. Nothing here follows a symlink, reads configuration, or takes more than a
+ * few kilobytes (packed-refs: 16 MiB) from the repository.
+ */
 #include "watch/gitref_priv.h"
 
 #include <errno.h>
@@ -41,7 +45,7 @@ bool git_branch_valid(const char *name)
 	    *name == '-')
 		return false;
 	for (const char *p = name; *p; p++)
-		if (*p <= ' ' || *p == 0x7f || strchr("~^:?*[\\", *p))
+		if ((unsigned char)*p <= ' ' || *p == 0x7f || strchr("~^:?*[\\", *p))
 			return false;
 	strlist_split(&parts, name, '/');
 	for (size_t i = 0; i < parts.n; i++)

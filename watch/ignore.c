@@ -1,4 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The one table of names that never act.
+ */
 #include "watch/ignore_priv.h"
 
 #include <ctype.h>

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Collecting what a worker says. The worker reads foreign trees, so nothing of it is believed
+ * unchecked.
+ */
 #include "watch/reader_priv.h"
 
 #include <assert.h>

@@ -18,12 +18,21 @@
 #define RACY_NS 20000000
 #define RACY_COARSE_NS 2000000000
 
-static struct cache_key file_key(const struct stat *st)
+/* What the file is called in the revision: it may lie elsewhere under another name. */
+static const char *visible_name(const struct revision_entry *e)
+{
+	const char *slash = strrchr(e->path, '/');
+
+	return slash ? slash + 1 : e->path;
+}
+
+static struct cache_key file_key(const struct stat *st, const char *name)
 {
 	return (struct cache_key){
 		{st->st_dev, st->st_ino, (uint64_t)st->st_size,
 		 (uint64_t)st->st_mtim.tv_sec * 1000000000u + (uint64_t)st->st_mtim.tv_nsec,
-		 (uint64_t)st->st_ctim.tv_sec * 1000000000u + (uint64_t)st->st_ctim.tv_nsec}};
+		 (uint64_t)st->st_ctim.tv_sec * 1000000000u + (uint64_t)st->st_ctim.tv_nsec,
+		 cache_name_kind(name)}};
 }
 
 /* The times are too young to prove that nothing changes any more without moving them. */
@@ -48,14 +57,6 @@ static bool is_open_for_writing(int fd)
 		return errno == EAGAIN;
 	(void)fcntl(fd, F_SETLEASE, F_UNLCK);
 	return false;
-}
-
-/* What the file is called in the revision: it may lie elsewhere under another name. */
-static const char *visible_name(const struct revision_entry *e)
-{
-	const char *slash = strrchr(e->path, '/');
-
-	return slash ? slash + 1 : e->path;
 }
 
 static int read_kept(char **ret, size_t *ret_len, struct revision_entry *e, int fd)
@@ -123,7 +124,7 @@ static int open_file(int dirfd, const char *name)
 static void remember(struct scan *s, const struct stat *st, const struct revision_entry *e,
 		     bool kept)
 {
-	struct cache_key key = file_key(st);
+	struct cache_key key = file_key(st, visible_name(e));
 	struct cache_hit hit;
 
 	if (cache_get(s->cache, &key, &hit))
@@ -163,7 +164,7 @@ int scan_file(struct scan *s, int dirfd, const char *name, const struct revision
 	      const struct stat *st, struct err *err)
 {
 	struct revision_entry e = *at;
-	struct cache_key key = file_key(st);
+	struct cache_key key = file_key(st, visible_name(at));
 	struct cache_hit hit;
 
 	e.mode = st->st_mode & S_IXUSR ? REVISION_MODE_EXEC : REVISION_MODE_FILE;

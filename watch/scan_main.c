@@ -39,11 +39,14 @@ static void scan_deinit(struct scan *s)
 static void say_notes(struct scan *s)
 {
 	for (size_t i = 0; i < SCAN_NOTE_N_; i++) {
-		if (s->n_notes[i] == 1)
-			(void)wire_note(&s->wire, "%s: %s", s->notes[i], note_texts[i]);
-		else if (s->n_notes[i] > 1)
-			(void)wire_note(&s->wire, "%s and %zu more: %s", s->notes[i],
-					s->n_notes[i] - 1, note_texts[i]);
+		autofree char *text = NULL;
+
+		if (s->n_notes[i] == 0)
+			continue;
+		text = s->n_notes[i] == 1 ? mem_asprintf("%s: %s", s->notes[i], note_texts[i])
+					  : mem_asprintf("%s and %zu more: %s", s->notes[i],
+							 s->n_notes[i] - 1, note_texts[i]);
+		(void)wire_note(&s->wire, text);
 	}
 }
 

@@ -350,7 +350,7 @@ static void on_read(struct reader *reader, int r, const struct err *failure, voi
 	if (r >= 0)
 		r = revision_builder_finish(&rev, reader_builder(rd), src->kind->kind,
 					    src->kind->id(src), src->path, &err);
-	if (r >= 0)
+	if (r >= 0 && src->kind->check)
 		r = src->kind->check(src, rev, reader_result(rd), &err);
 	if (r < 0) {
 		if (err.code == -ESTALE)

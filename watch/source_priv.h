@@ -36,7 +36,8 @@ struct source_kind {
 	int (*begin)(struct watch_source *src, struct err *err);
 	/* True when an inotify event may mean a new revision. */
 	bool (*concerns)(const struct watch_source *src, uint32_t mask, const char *name);
-	/* The reader ended well: last words about RESULT. Negative with ERR to refuse REV. */
+	/* The reader ended well: last words about RESULT. Negative with ERR to refuse REV.
+	 * May be NULL. */
 	int (*check)(struct watch_source *src, const struct revision *rev, const json_t *result,
 		     struct err *err);
 	/* True when REV, just read, is what was published last. */

@@ -1,4 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From the command line's word to a path, a branch and a kind; and where the digest cache lies on
+ * disk.
+ */
 #include "watch/spec_priv.h"
 
 #include <assert.h>

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The workers' end of the protocol: batching of entries, notes, the result.
+ */
 #include "watch/wire_priv.h"
 
 #include <signal.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -16,12 +17,14 @@
 int wire_begin(struct wire *w, json_t **ret_request, struct cache **ret_cache)
 {
 	_cleanup_(cache_freep) struct cache *cache = NULL;
+	const struct sigaction ignore = {.sa_handler = SIG_IGN};
 	struct err err = {0};
 
 	*w = (struct wire){
 		.fd = WORKER_FD, .batch = json_array(), .max_entries = REVISION_ENTRIES_MAX};
-	(void)signal(SIGPIPE, SIG_IGN);
-	(void)signal(SIGIO, SIG_IGN); /* a lease of ours was broken: see scan_file.c */
+	/* SIGIO: a lease of ours was broken, see scan_file.c */
+	(void)sigaction(SIGPIPE, &ignore, NULL);
+	(void)sigaction(SIGIO, &ignore, NULL);
 	for (;;) {
 		_cleanup_(ipc_msg_deinit) struct ipc_msg m = {0};
 		int r = ipc_recv(w->fd, &m);
@@ -107,15 +110,10 @@ int wire_busy(struct wire *w, const char *path)
 	return append(w, j, 0);
 }
 
-int wire_note(struct wire *w, const char *fmt, ...)
+int wire_note(struct wire *w, const char *text)
 {
 	autojson *j = json_object();
-	autofree char *text = NULL;
-	va_list ap;
 
-	va_start(ap, fmt);
-	text = mem_vasprintf(fmt, ap);
-	va_end(ap);
 	json_set(j, "text", json_text(text));
 	return ipc_send_json(w->fd, WATCH_MSG_NOTE, j);
 }

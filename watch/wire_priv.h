@@ -8,7 +8,7 @@
  *
  * recond-scan: fd 4 is the root, REQUEST {"watch","haveContent","maxEntries"}.
  * recond-git:  REQUEST {"op":"read","objects","commit","previous"?,"haveContent","maxEntries"} or
- *              {"op":"export","objects","commit","paths":[[real path, mode], ...]} with the target
+ *              {"op":"export","objects","commit","entries":[entry, ...]} with the target
  * as fd 4.
  *
  * DIRS     [path, ...]: directories about to be listed; the worker waits for GO, so that each is
@@ -17,7 +17,7 @@
  *          {"path","busy":true} is a file that is being written: its last settled state counts.
  * NOTE     {"text"}: for people.
  * CACHE    bytes of cache_save(): keep them for the next run.
- * RESULT   {"unsettled","hidden","busy","busyKept","forced"} or
+ * RESULT   {"unsettled","hidden","busy","busyKept"} (of a scan), or
  * {"error":{"kind","code","reason","message"}}.
  */
 #pragma once
@@ -73,7 +73,7 @@ int wire_entry(struct wire *w, const struct revision_entry *e, struct err *err);
 /* A kept file whose text the daemon must have from before: it is not sent. */
 int wire_entry_known(struct wire *w, const struct revision_entry *e, struct err *err);
 int wire_busy(struct wire *w, const char *path);
-int wire_note(struct wire *w, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int wire_note(struct wire *w, const char *text);
 /* Tell DIRS and wait for GO. */
 int wire_dirs(struct wire *w, const struct strlist *dirs);
 /* The end: entries left, the cache if it changed, and RESULT (stolen), or ERR in its place. */

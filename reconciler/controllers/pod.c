@@ -69,6 +69,11 @@ static void adopt_status(struct reconciler *r, const json_t *pod, struct contain
 		json_path(status, "state.terminated") ?: json_path(status, "lastState.terminated");
 	const char *image = json_path_str(status, "imageID", "");
 
+	if (status && !c->last && c->state == CONTAINER_RUNNING && terminated) {
+		c->last =
+			end_from_status(terminated); /* only the state before this one is missing */
+		c->n_backoff = c->attempt;
+	}
 	if (!status || c->state != CONTAINER_WAITING || c->last)
 		return;
 	c->attempt = (unsigned int)json_path_int(status, "restartCount", 0);
@@ -82,6 +87,24 @@ static void adopt_status(struct reconciler *r, const json_t *pod, struct contain
 		c->n_backoff = c->attempt;
 }
 
+/* The runtime reports containers as it finds them; everything else relies on the order of the spec.
+ */
+static void order_containers(struct pod_run *run, json_t *specs)
+{
+	json_t *spec;
+	size_t i;
+
+	json_array_foreach(specs, i, spec) {
+		const struct container_run *c =
+			pod_run_container(run, json_path_str(spec, "name", ""));
+		size_t at = (size_t)(c - run->containers);
+		struct container_run moved = *c;
+
+		run->containers[at] = run->containers[i];
+		run->containers[i] = moved;
+	}
+}
+
 static struct pod_run *observe(struct reconciler *r, const json_t *pod)
 {
 	struct pod_run *run = pods_add(r->pods, object_uid(pod));
@@ -93,9 +116,11 @@ static struct pod_run *observe(struct reconciler *r, const json_t *pod)
 		bool known = pod_run_container(run, name) != NULL;
 		struct container_run *c = pod_run_add_container(run, name);
 
-		if (!known)
+		if (!known || !run->adopted)
 			adopt_status(r, pod, c);
 	}
+	run->adopted = true;
+	order_containers(run, json_path(pod, "spec.containers"));
 	return run;
 }
 

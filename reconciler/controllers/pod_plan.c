@@ -98,16 +98,6 @@ static struct pod_step plan_deleting(struct pod_run *run, uint64_t now_ms)
 	}
 }
 
-/* A pod whose phase is final only gives its resources back. */
-static struct pod_step plan_ended(struct pod_run *run)
-{
-	if (pod_run_busy(run))
-		return wait_until(UINT64_MAX);
-	if (run->sandbox == SANDBOX_READY || run->sandbox == SANDBOX_FAILED)
-		return step(POD_STEP_DOWN, NULL);
-	return wait_until(UINT64_MAX);
-}
-
 /* Can C be started now? Sets *again_ms when only time is missing. */
 static bool container_due(const json_t *pod, const struct container_run *c, uint64_t now_ms,
 			  uint64_t *again_ms)
@@ -148,7 +138,7 @@ struct pod_step pod_plan(const json_t *pod, struct pod_run *run, uint64_t now_ms
 	if (object_deleting(pod))
 		return plan_deleting(run, now_ms);
 	if (str_eq(phase, "Succeeded") || str_eq(phase, "Failed"))
-		return plan_ended(run);
+		return wait_until(UINT64_MAX); /* logs and volumes stay until the object goes */
 	switch (run->sandbox) {
 	case SANDBOX_FAILED:
 		if (run->retry_ms > now_ms)

@@ -55,12 +55,14 @@ struct pod_run {
 	struct err failure; /* of the sandbox */
 	uint64_t retry_ms;
 	uint64_t kill_ms; /* deleting: when grace is over; 0 before the deletion was seen */
+	bool adopted;     /* its status was read into the containers */
 	struct container_run *containers; /* in spec order */
 	size_t n_containers;
 };
 
 struct pods;
 
+/* No pods yet. / Free all runs; NULL is fine, returns NULL. */
 struct pods *pods_new(void);
 struct pods *pods_free(struct pods *p);
 DEFINE_FREEP(struct pods, pods_free)
