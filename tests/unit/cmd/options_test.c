@@ -22,7 +22,7 @@ static char *summary(const struct options *o)
 
 	strbuf_addf(
 		&text,
-		"%s state=%s run=%s socket=%s group=%s bridge=%s cidr=%s level=%d prune=%d json=%d",
+		"%s state=%s run=%s socket=%s group=%s bridge=%s cidr=%s level=%d prune=%s json=%d",
 		modes[o->mode], o->state_dir, o->run_dir, o->socket, o->socket_group, o->bridge,
 		o->pod_cidr, (int)o->log_level, o->confirm_prune, o->output_json);
 	for (size_t i = 0; i < o->sources.n; i++)
@@ -50,7 +50,7 @@ static char *parse(const char *line)
 	return summary(&o);
 }
 
-#define REST " group=recond bridge=recond0 cidr=10.88.0.0/16 level=2 prune=0 json=0"
+#define REST " group=recond bridge=recond0 cidr=10.88.0.0/16 level=2 prune= json=0"
 
 static const struct {
 	const char *sentence;
@@ -65,17 +65,17 @@ static const struct {
 	{"the socket follows the run directory", "--run-dir=/r /a",
 	 "daemon state=/var/lib/recond run=/r socket=/r/recond.sock" REST " [/a]"},
 	{"everything at once, flags behind sources too",
-	 "/a --socket /x/s --bridge br1 --pod-cidr 10.9.0.0/24 --log-level debug --confirm-prune --socket-group adm b#main",
-	 "daemon state=/var/lib/recond run=/run/recond socket=/x/s group=adm bridge=br1 cidr=10.9.0.0/24 level=3 prune=1 "
+	 "/a --socket /x/s --bridge br1 --pod-cidr 10.9.0.0/24 --log-level debug --confirm-prune abc --socket-group adm b#main",
+	 "daemon state=/var/lib/recond run=/run/recond socket=/x/s group=adm bridge=br1 cidr=10.9.0.0/24 level=3 prune=abc "
 	 "json=0 [/a] [b#main]"},
 	{"paths are cleaned", "--state-dir /a//b/../c /s",
 	 "daemon state=/a/c run=/a/c/run socket=/a/c/run/recond.sock" REST " [/s]"},
 	{"a dry run", "--dry-run -o json /a",
 	 "dry-run state=/var/lib/recond run=/run/recond socket=/run/recond/recond.sock group=recond bridge=recond0 "
-	 "cidr=10.88.0.0/16 level=2 prune=0 json=1 [/a]"},
+	 "cidr=10.88.0.0/16 level=2 prune= json=1 [/a]"},
 	{"a letter with its value", "--dry-run -ojson /a",
 	 "dry-run state=/var/lib/recond run=/run/recond socket=/run/recond/recond.sock group=recond bridge=recond0 "
-	 "cidr=10.88.0.0/16 level=2 prune=0 json=1 [/a]"},
+	 "cidr=10.88.0.0/16 level=2 prune= json=1 [/a]"},
 	{"sources after two dashes", "-- --odd",
 	 "daemon state=/var/lib/recond run=/run/recond socket=/run/recond/recond.sock" REST
 	 " [--odd]"},
@@ -92,7 +92,7 @@ static const struct {
 	{"a value too many", "--dry-run=yes /a", "error: --dry-run takes no value"},
 	{"a bridge name that the kernel does not take", "--bridge a23456789012345 /a",
 	 "daemon state=/var/lib/recond run=/run/recond socket=/run/recond/recond.sock group=recond bridge=a23456789012345 "
-	 "cidr=10.88.0.0/16 level=2 prune=0 json=0 [/a]"},
+	 "cidr=10.88.0.0/16 level=2 prune= json=0 [/a]"},
 	{"a bridge name too long", "--bridge a234567890123456 /a",
 	 "error: --bridge: 'a234567890123456' is not a name of 1 to 15 letters, digits, '-', '_', '.'"},
 	{"a bridge name with a slash", "--bridge a/b /a",
@@ -129,7 +129,7 @@ static const struct {
 	{"comments and blank lines", "# a\n\n   # b\n", NULL},
 	{"every key",
 	 "state-dir = /s\nrun-dir=/r\nsocket = /x\nsocket-group = g\nbridge = b\npod-cidr = 10.0.0.0/8\n"
-	 "log-level = warn\nconfirm-prune = true\nsource = /a\nsource = /b#c\n",
+	 "log-level = warn\nsource = /a\nsource = /b#c\n",
 	 NULL},
 	{"carriage returns", "bridge = b\r\n", NULL},
 	{"no line end at the end", "bridge = b", NULL},
@@ -140,10 +140,8 @@ static const struct {
 	{"a line without a sign", "bridge b\n", "f:1: 'bridge b' is not of the form key = value"},
 	{"a wrong value", "bridge = b\nlog-level = loud\n",
 	 "f:2: log-level: 'loud' is not one of error, warn, info, debug"},
-	{"a switch without a value", "confirm-prune =\n",
-	 "f:1: confirm-prune: wants true or false"},
-	{"a switch with another value", "confirm-prune = maybe\n",
-	 "f:1: confirm-prune: 'maybe' is neither true nor false"},
+	{"a confirmation is given by hand, not by the file", "confirm-prune = abc\n",
+	 "f:1: unknown key 'confirm-prune'"},
 	{"an empty path", "state-dir =\n", "f:1: state-dir: is empty"},
 	{"an empty source", "source =\n", "f:1: source is empty"},
 };
