@@ -20,6 +20,7 @@
  * of strings platform          "linux/amd64"; missing: this host's, the only one that can be built
  *   network           "none" (default) or "host": what RUN steps get
  *   memoryBytes       limit of each RUN step; 0 or missing: none
+ *   cgroupRoot        where the control groups of RUN steps go; missing: "/recond-build-<id>"
  *   deadlineMs        of the whole build; 0 or missing: one hour
  *
  * Errors have the reason BuildFailed and name file and line ("web/Dockerfile:3: ..."); kind

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -57,7 +58,7 @@ static int plan(const struct request *rq, struct err *err)
 	return r < 0 ? r : ipc_send_json(WORKER_FD, BUILD_MSG_PLAN, answer);
 }
 
-/* Everything below the unshare: what is mounted from here on is ours alone. */
+/* In the child: what is mounted from here on is ours alone. */
 static int enter_namespaces(struct err *err)
 {
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
@@ -111,22 +112,24 @@ static int answer_in_child(json_t *j)
 {
 	struct err err = {};
 	int status;
-	pid_t pid;
+	long pid;
 
-	if (unshare(CLONE_NEWNS | CLONE_NEWPID) < 0) {
+	/* fork() with namespaces for the child alone: this process stays able to make threads. */
+	pid = syscall(SYS_clone, CLONE_NEWNS | CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (pid == 0) {
+		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		/* What is to do at exit is the parent's; LeakSanitizer cannot work in PID 1. */
+		_exit(answer(j));
+	}
+	if (pid < 0) {
 		(void)err_errno(&err, errno, "new namespaces (a build needs root)");
 		(void)err_reason(&err, "BuildFailed");
 		return send_error(&err) < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	}
-	pid = fork();
-	if (pid == 0) {
-		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-		exit(answer(j));
-	}
-	while (pid > 0 && waitpid(pid, &status, 0) < 0)
+	while (waitpid((pid_t)pid, &status, 0) < 0)
 		if (errno != EINTR)
 			return EXIT_FAILURE;
-	if (pid < 0 || !WIFEXITED(status)) {
+	if (!WIFEXITED(status)) {
 		(void)fprintf(stderr, "the build process died\n");
 		return EXIT_FAILURE;
 	}

@@ -19,8 +19,8 @@ void diag_deinit(struct diag *d)
 	strlist_deinit(&d->warnings);
 }
 
-static void diag_add(struct strlist *to, const char *file, unsigned line, const char *fmt,
-		     va_list ap)
+__attribute__((format(printf, 4, 0))) static void
+diag_add(struct strlist *to, const char *file, unsigned line, const char *fmt, va_list ap)
 {
 	autostrbuf sb = STRBUF_INIT;
 	char text[DIAG_MAX_TEXT];

@@ -250,7 +250,7 @@ static bool origin_layers(const struct job *j, const struct plan_origin *o,
 
 static int need_workspace(struct job *j, struct err *err)
 {
-	return j->ws.path ? 0 : workspace_open(&j->ws, j->store, err);
+	return j->ws.path ? 0 : workspace_open(&j->ws, j->store, j->rq->cgroup_root, err);
 }
 
 /*

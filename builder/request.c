@@ -4,6 +4,7 @@
  */
 #include "builder/request.h"
 
+#include "base/fs.h"
 #include "base/mem.h"
 #include "runtime/imageref.h"
 #include "runtime/manifest.h"
@@ -53,6 +54,15 @@ static int check_platform(struct request *rq, struct err *err)
 	return 0;
 }
 
+static int check_cgroup(struct request *rq, struct err *err)
+{
+	const char *root = rq->cgroup_root;
+
+	if (root && (root[0] != '/' || !fs_path_is_beneath(root + 1)))
+		return err_invalid(err, "cgroupRoot '%s' is not a clean absolute path", root);
+	return 0;
+}
+
 static int check_network(struct request *rq, struct err *err)
 {
 	const char *network = json_path_str(rq->json, "network", "none");
@@ -77,6 +87,7 @@ int request_init(struct request *ret, json_t *j, struct err *err)
 	rq.dockerignore_text = json_path_str(j, "dockerignoreText", NULL);
 	rq.target = json_path_str(j, "target", "");
 	rq.build_args = json_object_get(j, "buildArgs");
+	rq.cgroup_root = json_path_str(j, "cgroupRoot", NULL);
 	rq.memory_bytes = json_path_int(j, "memoryBytes", 0);
 	*ret = rq;
 	if (!rq.state_dir || rq.state_dir[0] != '/' || !rq.dockerfile_text ||
@@ -84,7 +95,8 @@ int request_init(struct request *ret, json_t *j, struct err *err)
 		return err_invalid(err,
 				   "a build request needs stateDir, dockerfileText and entries");
 	if (check_names(ret, err) < 0 || check_build_args(ret, err) < 0 ||
-	    check_platform(ret, err) < 0 || check_network(ret, err) < 0)
+	    check_platform(ret, err) < 0 || check_network(ret, err) < 0 ||
+	    check_cgroup(ret, err) < 0)
 		return -EINVAL;
 	return 0;
 }

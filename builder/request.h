@@ -26,7 +26,8 @@ struct request {
 	const json_t *build_args;
 	const char *platform;
 	bool host_network;
-	int64_t memory_bytes; /* of a RUN; 0: no limit */
+	const char *cgroup_root; /* NULL: the top of each hierarchy */
+	int64_t memory_bytes;    /* of a RUN; 0: no limit */
 };
 
 /* Read J, which comes from the daemon. 0 with *ret (to be released with request_deinit), or -EINVAL

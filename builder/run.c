@@ -131,6 +131,21 @@ static int start(pid_t *ret_pid, int *ret_pidfd, int *ret_output, const struct w
 	return 0;
 }
 
+/* Safe for a terminal; tabs are, too. */
+static void add_line(struct strbuf *out, const char *s, size_t n)
+{
+	while (n) {
+		const char *tab = memchr(s, '\t', n);
+		size_t len = tab ? (size_t)(tab - s) : n;
+
+		strbuf_add_escaped(out, s, len);
+		if (tab)
+			strbuf_addc(out, '\t');
+		s += len + (tab != NULL);
+		n -= len + (tab != NULL);
+	}
+}
+
 /* Hand on the complete lines in BUF, and with ALL also what has no line end yet. */
 static int emit_lines(struct strbuf *buf, bool all, const struct run_options *o)
 {
@@ -146,7 +161,7 @@ static int emit_lines(struct strbuf *buf, bool all, const struct run_options *o)
 			n = RUN_MAX_LINE;
 			nl = NULL;
 		}
-		strbuf_add_escaped(&line, buf->data, n - (n && buf->data[n - 1] == '\r'));
+		add_line(&line, buf->data, n - (n && buf->data[n - 1] == '\r'));
 		strbuf_consume(buf, n + (nl != NULL));
 		r = o->line(strbuf_str(&line), o->data);
 		if (r < 0)

@@ -14,55 +14,40 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/str.h"
+#include "runtime/cgroup.h"
 #include "runtime/layer.h"
 #include "runtime/layer_pack.h"
 #include "runtime/overlay.h"
 
-#define CGROUP_PREFIX "recond-build-"
-#define MOUNTINFO_MAX_BYTES (16u << 20)
-
-/*
- * Remove the empty control groups of the build ID in every hierarchy that is mounted. -EBUSY when
- * one still has processes.
- */
-static int remove_cgroups(const char *id)
+static char *cgroup_path(const char *root, const char *id)
 {
-	autofree char *text = NULL;
-	autoclose int fd = fs_open("/proc/self/mountinfo", O_RDONLY, 0);
-	char *save = NULL;
-	size_t n;
-	int r = 0;
+	return root ? mem_asprintf("%s/build-%s", root, id) : mem_asprintf("/recond-build-%s", id);
+}
 
-	if (fd < 0 || fs_read_fd(&text, &n, fd, MOUNTINFO_MAX_BYTES) < 0)
-		return -EIO;
-	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
-		char point[512];
-		autofree char *name = NULL;
-		autoclose int dir = -1;
+/* Remove the control groups of the build ID. Negative when one still has processes. */
+static int remove_cgroups(const char *root, const char *id)
+{
+	_cleanup_(mem_freep) struct cgroup_host *host = NEW(struct cgroup_host);
+	autofree char *path = cgroup_path(root, id);
 
-		if (!strstr(line, " - cgroup") || sscanf(line, "%*s %*s %*s %*s %511s", point) != 1)
-			continue;
-		dir = fs_open(point, O_PATH | O_DIRECTORY, 0);
-		name = mem_asprintf(CGROUP_PREFIX "%s", id);
-		if (dir >= 0 && unlinkat(dir, name, AT_REMOVEDIR) < 0 && errno == EBUSY)
-			r = -EBUSY;
-	}
-	return r;
+	if (cgroup_host_read(host, NULL) < 0)
+		return 0;
+	return cgroup_remove(host, path, NULL);
 }
 
 /* Remove the directory of a build that is dead: nobody holds its lock. */
-static void collect_one(int tmp_fd, const char *id)
+static void collect_one(int tmp_fd, const char *cgroup_root, const char *id)
 {
 	autoclose int fd = fs_open_at(tmp_fd, id, O_RDONLY | O_DIRECTORY, 0);
 
 	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
 		return;
-	if (remove_cgroups(id) == -EBUSY)
+	if (remove_cgroups(cgroup_root, id) < 0)
 		return;
 	(void)fs_remove_tree(tmp_fd, id);
 }
 
-static void collect(int tmp_fd)
+static void collect(int tmp_fd, const char *cgroup_root)
 {
 	int fd = fs_open_at(tmp_fd, ".", O_RDONLY | O_DIRECTORY, 0);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -74,15 +59,16 @@ static void collect(int tmp_fd)
 	}
 	while ((e = readdir(dir)))
 		if (e->d_name[0] != '.')
-			collect_one(tmp_fd, e->d_name);
+			collect_one(tmp_fd, cgroup_root, e->d_name);
 	(void)closedir(dir);
 }
 
-int workspace_open(struct workspace *ret, struct image_store *store, struct err *err)
+int workspace_open(struct workspace *ret, struct image_store *store, const char *cgroup_root,
+		   struct err *err)
 {
 	const char *state = image_store_state_dir(store);
 	autoclose int dir = fs_open(state, O_RDONLY | O_DIRECTORY, 0);
-	struct workspace w = {.tmp_fd = -1, .fd = -1, .store = store};
+	struct workspace w = {.tmp_fd = -1, .fd = -1, .cgroup_root = cgroup_root, .store = store};
 	unsigned char random[8];
 	int r;
 
@@ -91,7 +77,7 @@ int workspace_open(struct workspace *ret, struct image_store *store, struct err 
 		r = w.tmp_fd = fs_open_at(dir, "build/tmp", O_RDONLY | O_DIRECTORY, 0);
 	if (r < 0)
 		return err_errno(err, r, "build directory in '%s'", state);
-	collect(w.tmp_fd);
+	collect(w.tmp_fd, cgroup_root);
 
 	clock_random(random, sizeof(random));
 	str_hex(w.id, random, sizeof(random));
@@ -114,7 +100,7 @@ void workspace_close(struct workspace *w)
 {
 	if (!w->path)
 		return;
-	(void)remove_cgroups(w->id);
+	(void)remove_cgroups(w->cgroup_root, w->id);
 	(void)fs_remove_tree(w->tmp_fd, w->id);
 	w->fd = mem_close(w->fd);
 	w->tmp_fd = mem_close(w->tmp_fd);
@@ -124,7 +110,7 @@ void workspace_close(struct workspace *w)
 
 char *workspace_cgroup(const struct workspace *w)
 {
-	return mem_asprintf("/" CGROUP_PREFIX "%s", w->id);
+	return cgroup_path(w->cgroup_root, w->id);
 }
 
 static int make_dir(struct workspace *w, char name[16], char kind, struct err *err)

@@ -20,12 +20,17 @@ struct workspace {
 	int fd;                    /* <state-dir>/build/tmp/<id>, holds the lock */
 	char *path;                /* its absolute path */
 	unsigned n;                /* of mounts made so far: names are never used twice */
+	const char *cgroup_root;   /* borrowed */
 	struct image_store *store; /* borrowed */
 };
 
-/* Remove what dead builds left below the state directory, then begin a new workspace. 0 or negative
- * errno with ERR. */
-int workspace_open(struct workspace *ret, struct image_store *store, struct err *err);
+/*
+ * Remove what dead builds left below the state directory, then begin a new workspace. CGROUP_ROOT:
+ * below which its control group goes, NULL for the top of each hierarchy. 0 or negative errno with
+ * ERR.
+ */
+int workspace_open(struct workspace *ret, struct image_store *store, const char *cgroup_root,
+		   struct err *err);
 
 /* Unmount and remove everything. Idempotent. */
 void workspace_close(struct workspace *w);
@@ -58,6 +63,5 @@ void workspace_unmount(struct workspace_root *r);
 int workspace_commit(struct manifest_layer *ret, struct workspace_root *r, const int64_t *clamp,
 		     struct err *err);
 
-/* The name of this build's control group in every hierarchy: "/recond-build-<id>". Owned by the
- * caller. */
+/* This build's control group, the same path in every hierarchy. Owned by the caller. */
 char *workspace_cgroup(const struct workspace *w);

@@ -28,7 +28,7 @@ add_compile_definitions(
 	RECOND_LIBEXECDIR="${CMAKE_INSTALL_FULL_LIBEXECDIR}/recond")
 add_compile_options(
 	-Wall -Wextra -Wshadow -Wformat=2 -Wstrict-prototypes -Wpointer-arith -Wwrite-strings -Wundef -Wvla
-	-fno-common -fno-strict-aliasing)
+	-Wno-missing-field-initializers -fno-common -fno-strict-aliasing)
 include_directories("${PROJECT_SOURCE_DIR}")
 
 if(RECOND_WERROR)

@@ -240,6 +240,12 @@ static bool registry_valid(const char *s, size_t n)
 	for (size_t i = 0; i < host; i++)
 		if (!is_alnum(s[i]) && s[i] != '-' && s[i] != '.')
 			return false;
+	for (size_t i = 0; i < host; i++)
+		if (s[i] == '.' &&
+		    (i == 0 || i + 1 == host || !is_alnum(s[i - 1]) || !is_alnum(s[i + 1])))
+			return false;
+	if (!is_alnum(s[0]) || !is_alnum(s[host - 1]))
+		return false;
 	if (!colon)
 		return true;
 	for (size_t i = host + 1; i < n; i++)

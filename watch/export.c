@@ -15,8 +15,7 @@
 
 struct watch_export {
 	struct worker *worker;
-	watch_export_fn fn;
-	void *data;
+	struct watch_export_spec spec; /* only on_end and data after the start */
 	json_t *result;
 };
 
@@ -57,7 +56,7 @@ static void on_end(struct worker *w, int status, void *data)
 			    worker_stderr(w));
 	else if (wire_error(&err, x->result))
 		r = err.code;
-	x->fn(x, r, r < 0 ? &err : NULL, x->data);
+	x->spec.on_end(x, r, r < 0 ? &err : NULL, x->spec.data);
 }
 
 /* As an entry at its real path: that is where it goes. */
@@ -91,8 +90,8 @@ static json_t *request_new(const struct revision *rev, const char *subdir)
 	return j;
 }
 
-int watch_export(struct watch_export **ret, sd_event *loop, const struct revision *rev,
-		 const char *subdir, int target_fd, watch_export_fn fn, void *data, struct err *err)
+int watch_export(struct watch_export **ret, sd_event *loop, const struct watch_export_spec *spec,
+		 struct err *err)
 {
 	_cleanup_(watch_export_freep) struct watch_export *x = NULL;
 	autojson *request = NULL;
@@ -101,24 +100,25 @@ int watch_export(struct watch_export **ret, sd_event *loop, const struct revisio
 		.deadline_ms = WATCH_DEADLINE_MS,
 		.limit_as_bytes = WATCH_AS_BYTES,
 		.limit_cpu_s = WATCH_CPU_S,
-		.pass_fd = target_fd,
+		.pass_fd = spec->target_fd,
 		.no_network = true,
 		.on_message = on_message,
 		.on_end = on_end,
 	};
 	int r;
 
-	assert(revision_get_kind(rev) == REVISION_GIT && target_fd >= 0 && fn);
-	if (*subdir && !revision_find(rev, subdir))
-		return err_invalid(err, "%s is not in revision %s", subdir, revision_id(rev));
+	assert(revision_get_kind(spec->rev) == REVISION_GIT && spec->target_fd >= 0 &&
+	       spec->on_end);
+	if (*spec->subdir && !revision_find(spec->rev, spec->subdir))
+		return err_invalid(err, "%s is not in revision %s", spec->subdir,
+				   revision_id(spec->rev));
 	x = NEW(struct watch_export);
-	x->fn = fn;
-	x->data = data;
+	x->spec = *spec;
 	o.data = x;
 	r = worker_spawn(&x->worker, loop, &o, err);
 	if (r < 0)
 		return r;
-	request = request_new(rev, subdir);
+	request = request_new(spec->rev, spec->subdir);
 	worker_send_json(x->worker, WATCH_MSG_REQUEST, request);
 	*ret = TAKE_PTR(x);
 	return 0;

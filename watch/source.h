@@ -95,19 +95,24 @@ int watch_read_once(struct revision **ret, const char *spec, struct strlist *not
 
 struct watch_export;
 
-/* The export ended: R is 0, or negative with ERR. Called exactly once; the callback owns X from
- * here on. */
-typedef void (*watch_export_fn)(struct watch_export *x, int r, const struct err *err, void *data);
+struct watch_export_spec {
+	const struct revision *rev; /* of a git source; borrowed until watch_export() returns */
+	const char *subdir;         /* what lies at or below it; "" is everything */
+	int target_fd;              /* an empty directory, borrowed until watch_export() returns */
+	/* The end: R is 0, or negative with ERR. Called exactly once; it owns X from here on
+	 * (watch_export_free). */
+	void (*on_end)(struct watch_export *x, int r, const struct err *err, void *data);
+	void *data;
+};
 
 /*
- * Have recond-git write what lies at or below SUBDIR ("" is everything) of the git revision REV
- * into the empty directory TARGET_FD (borrowed until this returns), each at its path from the
- * revision's root, so that TARGET serves as content directory. Regular files (0644 or 0755) and
- * symlinks as symlinks; nothing is written outside of TARGET, nothing but what REV lists. 0 with
- * *ret (free it to cancel), or negative errno with ERR and no callback.
+ * Have recond-git write files of a revision into a directory, each at its real path from the
+ * revision's root (entry->real), so that the directory serves as content directory. Regular files
+ * (0644 or 0755) and symlinks as symlinks; nothing is written outside of the target, nothing but
+ * what the revision lists, each file compared with its digest. 0 with *ret (free it to cancel), or
+ * negative errno with ERR and no callback.
  */
-int watch_export(struct watch_export **ret, sd_event *loop, const struct revision *rev,
-		 const char *subdir, int target_fd, watch_export_fn fn, void *data,
+int watch_export(struct watch_export **ret, sd_event *loop, const struct watch_export_spec *spec,
 		 struct err *err);
 /* Cancel (the worker is killed, no callback) or drop after the end; returns NULL. */
 struct watch_export *watch_export_free(struct watch_export *x);

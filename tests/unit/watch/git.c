@@ -220,14 +220,15 @@ static int export_to(const char *subdir, int *ret_fd)
 {
 	autofree char *path = mem_asprintf("%s/target", rig.top);
 	struct export_end end = {0};
+	struct watch_export_spec spec = {
+		.rev = rig.rev, .subdir = subdir, .on_end = on_exported, .data = &end};
 	struct watch_export *x;
 	struct err err = {0};
 
 	cr_assert(mkdir(path, 0700) == 0);
 	*ret_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cr_assert(watch_export(&x, rig.loop, rig.rev, subdir, *ret_fd, on_exported, &end, &err) ==
-			  0,
-		  "%s", err.message);
+	spec.target_fd = *ret_fd;
+	cr_assert(watch_export(&x, rig.loop, &spec, &err) == 0, "%s", err.message);
 	rig_wait(&rig, is_done, &end, "the export");
 	cr_expect(end.r == 0, "%s", end.err.message);
 	return end.r;
