@@ -8,6 +8,7 @@
 #include "runtime/layer_unpack.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
