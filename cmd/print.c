@@ -12,6 +12,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "reconciler/yamlout.h"
 
 #define GAP 3
 
@@ -157,5 +158,8 @@ void print_json(const json_t *j)
 
 void print_yaml(const json_t *j)
 {
-	print_json(j); /* YAML is a superset */
+	autostrbuf text = STRBUF_INIT;
+
+	yamlout_write(&text, j);
+	(void)fputs(strbuf_str(&text), stdout);
 }

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The fixture's loop turning and its clients. Sockets are non-blocking, so that a test that waits
+ * in vain ends.
+ */
+#include "tests/unit/api/fixture.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fs.h"
+#include "base/json.h"
+#include "base/mem.h"
+
+static int64_t env_realtime(void *data UNUSED)
+{
+	return clock_realtime_ns();
+}
+
+static void env_random(void *data UNUSED, void *buf, size_t n)
+{
+	clock_random(buf, n);
+}
+
+struct store *fixture_store(void)
+{
+	static const struct store_env env = {env_realtime, env_random, NULL};
+	struct store *s;
+	struct err err = {};
+
+	cr_assert_eq(store_open(&s, NULL, &env, &err), 0, "%s", err.message);
+	return s;
+}
+
+void fixture_put(struct store *s, const char *text)
+{
+	autofree char *copy = mem_strdup(text);
+	autojson *object = NULL;
+	const json_t *existing;
+	struct err err = {};
+	int r;
+
+	for (char *p = copy; *p; p++)
+		*p = *p == '\'' ? '"' : *p;
+	cr_assert_eq(json_parse(&object, copy, strlen(copy), 1 << 20, &err), 0, "%s: %s",
+		     err.message, copy);
+	r = store_create(s, object, &existing);
+	if (r == 1)
+		r = store_update_status(s, object);
+	cr_assert_eq(r, 0);
+}
+
+static json_t *host_images(void *data UNUSED)
+{
+	return json_pack("[{s:s, s:s, s:s, s:s, s:I}]", "repository", "site/page", "tag", "latest",
+			 "digest",
+			 "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
+			 "created", "2020-01-01T00:00:00Z", "size", (json_int_t)4190000);
+}
+
+static char *host_log_path(void *data, const char *ns UNUSED, const char *pod UNUSED,
+			   const char *uid UNUSED, const char *container UNUSED, bool previous)
+{
+	struct fixture *f = data;
+
+	return f->has_log && !previous ? mem_strdup(f->log) : NULL;
+}
+
+void fixture_init(struct fixture *f, mode_t mode, gid_t group)
+{
+	static const struct api_host host = {.images = host_images, .log_path = host_log_path};
+	struct api_config config = {.mode = mode, .group = group, .version = "0.0.1"};
+	struct err err = {};
+
+	*f = (struct fixture){.dir = "/tmp/recond-api.XXXXXX"};
+	cr_assert(mkdtemp(f->dir));
+	cr_assert_eq(chmod(f->dir, 0755), 0);
+	(void)snprintf(f->socket, sizeof(f->socket), "%s/s", f->dir);
+	(void)snprintf(f->log, sizeof(f->log), "%s/0.log", f->dir);
+	cr_assert(sd_event_new(&f->loop) >= 0);
+	f->store = fixture_store();
+	config.socket_path = f->socket;
+	cr_assert_eq(api_server_new(&f->server, f->loop, &config, f->store, &host, f, &err), 0,
+		     "%s", err.message);
+}
+
+void fixture_deinit(struct fixture *f)
+{
+	f->server = api_server_free(f->server);
+	cr_assert_neq(access(f->socket, F_OK), 0, "the socket is removed");
+	f->store = store_free(f->store);
+	f->loop = sd_event_unref(f->loop);
+	cr_assert_eq(fs_remove_tree(AT_FDCWD, f->dir), 0);
+}
+
+void client_open(struct client *c, struct fixture *f)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+	*c = (struct client){.f = f,
+			     .fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
+	cr_assert(c->fd >= 0);
+	memcpy(address.sun_path, f->socket, strlen(f->socket));
+	cr_assert_eq(connect(c->fd, (struct sockaddr *)&address, sizeof(address)), 0, "%s",
+		     strerror(errno));
+}
+
+void client_start(struct client *c, struct fixture *f, const char *request, const char *accept)
+{
+	autostrbuf text = STRBUF_INIT;
+
+	client_open(c, f);
+	strbuf_adds(&text, request);
+	if (text.data[text.len - 1] != '\n')
+		strbuf_addf(&text,
+			    " HTTP/1.1\r\nHost: x\r\nAccept: %s\r\nConnection: close\r\n\r\n",
+			    accept ? accept : "*/*");
+	cr_assert_eq(send(c->fd, text.data, text.len, MSG_NOSIGNAL), (ssize_t)text.len);
+}
+
+void client_close(struct client *c)
+{
+	c->fd = mem_close(c->fd);
+	http_decode_deinit(&c->decode);
+	strbuf_deinit(&c->body);
+}
+
+static void receive(struct client *c)
+{
+	struct err err = {};
+	char data[65536];
+	ssize_t n;
+
+	while (!c->ended && (n = recv(c->fd, data, sizeof(data), 0)) != 0) {
+		if (n < 0 && errno == EAGAIN)
+			return;
+		if (n < 0)
+			break;
+		cr_assert_eq(http_decode_feed(&c->decode, data, (size_t)n, &c->body, &err), 0, "%s",
+			     err.message);
+	}
+	c->ended = true;
+}
+
+/* Turn the loop until CONDITION or MS are over. */
+static bool turn(struct fixture *f, bool (*condition)(void *data), void *data, unsigned int ms)
+{
+	uint64_t end = clock_boottime_ms() + ms;
+
+	while (!condition(data)) {
+		if (clock_boottime_ms() >= end)
+			return false;
+		cr_assert(sd_event_run(f->loop, 10000) >= 0);
+	}
+	return true;
+}
+
+bool fixture_wait(struct fixture *f, bool (*condition)(void *data), void *data)
+{
+	return turn(f, condition, data, FIXTURE_WAIT_MS);
+}
+
+struct wanted {
+	struct client *client;
+	const char *text;
+};
+
+static bool has_text(void *data)
+{
+	struct wanted *w = data;
+
+	receive(w->client);
+	return strstr(strbuf_str(&w->client->body), w->text);
+}
+
+bool client_wait_text(struct client *c, const char *text)
+{
+	struct wanted w = {c, text};
+
+	return fixture_wait(c->f, has_text, &w);
+}
+
+static bool is_over(void *data)
+{
+	struct client *c = data;
+
+	receive(c);
+	return c->ended || c->decode.state == HTTP_DECODE_DONE;
+}
+
+bool client_wait_end(struct client *c)
+{
+	return fixture_wait(c->f, is_over, c);
+}
+
+static bool never(void *data)
+{
+	receive(data);
+	return false;
+}
+
+void client_turn(struct client *c, unsigned int ms)
+{
+	(void)turn(c->f, never, c, ms);
+}
+
+unsigned int fixture_get(struct fixture *f, const char *target, const char *accept, json_t **ret)
+{
+	autofree char *request = mem_asprintf("GET %s", target);
+	struct err err = {};
+	unsigned int status;
+	struct client c;
+
+	client_start(&c, f, request, accept);
+	cr_assert(client_wait_end(&c), "no answer to %s", target);
+	status = c.decode.status;
+	if (ret) {
+		*ret = NULL;
+		(void)json_parse(ret, strbuf_str(&c.body), c.body.len, 1 << 24, &err);
+	}
+	client_close(&c);
+	return status;
+}
