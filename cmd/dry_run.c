@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The dry run: the daemon's own steps (read, decode, plan builds, compare) through the same workers, once, and then the
- * plan on stdout. Nothing is written, no root is needed, and a daemon is only asked, never told.
+ * The dry run: the daemon's own steps (read, decode, plan builds, compare) through the same
+ * workers, once, and then the plan on stdout. Nothing is written, no root is needed, and a daemon
+ * is only asked, never told.
  */
 #include "cmd/dry_run.h"
 
@@ -50,7 +51,8 @@ static int wait_for_answer(struct inquiry *q, struct err *err)
 	return q->err.code;
 }
 
-static void on_decoded(struct manifest_worker *w UNUSED, const json_t *result, const struct err *err, void *data)
+static void on_decoded(struct manifest_worker *w UNUSED, const json_t *result,
+		       const struct err *err, void *data)
 {
 	struct inquiry *q = data;
 
@@ -61,7 +63,8 @@ static void on_decoded(struct manifest_worker *w UNUSED, const json_t *result, c
 	(void)sd_event_exit(q->loop, 0);
 }
 
-static void on_planned(struct build *b UNUSED, const json_t *answer, const struct err *err, void *data)
+static void on_planned(struct build *b UNUSED, const json_t *answer, const struct err *err,
+		       void *data)
 {
 	struct inquiry *q = data;
 
@@ -99,7 +102,8 @@ static int decode(json_t **ret, struct revision *rev, struct err *err)
 	return r;
 }
 
-static int plan_build(json_t **ret, struct revision *rev, const json_t *image, const char *state_dir, struct err *err)
+static int plan_build(json_t **ret, struct revision *rev, const json_t *image,
+		      const char *state_dir, struct err *err)
 {
 	_cleanup_(loop_unrefp) sd_event *loop = NULL;
 	_cleanup_(build_cancelp) struct build *build = NULL;
@@ -107,7 +111,8 @@ static int plan_build(json_t **ret, struct revision *rev, const json_t *image, c
 	struct inquiry q = {0};
 	int r;
 
-	r = revision_view_build_request(&request, rev, image, state_dir, revision_content_dir(rev), err);
+	r = revision_view_build_request(&request, rev, image, state_dir, revision_content_dir(rev),
+					err);
 	if (r == 0)
 		r = loop_new(&loop, err);
 	if (r < 0)
@@ -129,7 +134,8 @@ struct builds {
 	json_t *list; /* as plan_input.builds */
 };
 
-/* What a plan says of one image: current, or why not; an error unless only a base is missing that is built as well. */
+/* What a plan says of one image: current, or why not; an error unless only a base is missing that
+ * is built as well. */
 static json_t *build_entry(struct builds *b, const char *app, const json_t *image)
 {
 	json_t *entry = json_pack("{s:s, s:s}", "app", app, "name", object_name(image));
@@ -153,16 +159,17 @@ static void add_builds_of(struct builds *b, const json_t *app)
 	json_t *entry;
 	size_t i;
 
-	json_array_foreach(json_object_get(app, "objects"), i, entry)
-	{
+	json_array_foreach(json_object_get(app, "objects"), i, entry) {
 		const json_t *o = json_object_get(entry, "object");
 
 		if (object_kind(o) == KIND_IMAGE)
-			json_array_append_new(b->list, build_entry(b, json_path_str(app, "name", ""), o));
+			json_array_append_new(b->list,
+					      build_entry(b, json_path_str(app, "name", ""), o));
 	}
 }
 
-/* Without a look into the state directory nothing is known of builds; the objects alone then tell. */
+/* Without a look into the state directory nothing is known of builds; the objects alone then tell.
+ */
 static json_t *plan_builds(const struct options *options, struct revision *rev, json_t *apps)
 {
 	struct builds b = {.options = options, .rev = rev, .list = json_array()};
@@ -171,7 +178,8 @@ static json_t *plan_builds(const struct options *options, struct revision *rev, 
 
 	if (access(options->state_dir, F_OK) == 0 && access(options->state_dir, R_OK | X_OK) < 0)
 		return b.list;
-	json_array_foreach(apps, i, app) add_builds_of(&b, app);
+	json_array_foreach(apps, i, app)
+		add_builds_of(&b, app);
 	return b.list;
 }
 
@@ -181,8 +189,9 @@ static char *list_target(enum kind kind)
 {
 	const struct kind_info *info = kind_info(kind);
 
-	return *info->group ? mem_asprintf("/apis/%s/%s/%s", info->group, info->version, info->plural)
-			    : mem_asprintf("/api/%s/%s", info->version, info->plural);
+	return *info->group
+		       ? mem_asprintf("/apis/%s/%s/%s", info->group, info->version, info->plural)
+		       : mem_asprintf("/api/%s/%s", info->version, info->plural);
 }
 
 static int fetch_kind(json_t *live, enum kind kind, const char *socket, struct err *err)
@@ -200,17 +209,19 @@ static int fetch_kind(json_t *live, enum kind kind, const char *socket, struct e
 	if (r < 0)
 		return r;
 	if (http_client_status(client) != 200)
-		return err_set(err, ERR_FATAL, EPROTO, NULL, "the daemon on '%s' answers %u for %s", socket,
-			       http_client_status(client), target);
+		return err_set(err, ERR_FATAL, EPROTO, NULL, "the daemon on '%s' answers %u for %s",
+			       socket, http_client_status(client), target);
 	list = json_loadb(strbuf_str(&body), body.len, JSON_REJECT_DUPLICATES, NULL);
 	if (!json_is_array(json_object_get(list, "items")))
-		return err_set(err, ERR_FATAL, EPROTO, NULL, "the daemon on '%s' answers no list for %s", socket, target);
+		return err_set(err, ERR_FATAL, EPROTO, NULL,
+			       "the daemon on '%s' answers no list for %s", socket, target);
 	json_array_extend(live, json_object_get(list, "items"));
 	return 0;
 }
 
 /*
- * All objects of the daemon: 1 with *ret, 0 when there is no daemon, negative when there is one that cannot be read.
+ * All objects of the daemon: 1 with *ret, 0 when there is no daemon, negative when there is one
+ * that cannot be read.
  */
 static int fetch_live(json_t **ret, const char *socket, struct err *err)
 {
@@ -239,8 +250,8 @@ static void print_notices(const struct strlist *notices)
 		(void)fprintf(stderr, "note: %s\n", notices->items[i]);
 }
 
-static int plan_source(struct plan **ret, const struct options *options, const char *spec, const json_t *live,
-		       struct err *err)
+static int plan_source(struct plan **ret, const struct options *options, const char *spec,
+		       const json_t *live, struct err *err)
 {
 	_cleanup_(revision_unrefp) struct revision *rev = NULL;
 	autojson *decoded = NULL, *builds = NULL;
