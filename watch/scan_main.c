@@ -4,8 +4,11 @@
  * watch/wire_priv.h for what is said, and watch/source.c for who listens. It can open nothing but
  * what lies beneath fd 4.
  */
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
+#include "base/fs.h"
 #include "base/json.h"
 #include "watch/confine_priv.h"
 #include "watch/scan_priv.h"
@@ -18,8 +21,27 @@ static const char *const note_texts[SCAN_NOTE_N_] = {
 	[SCAN_NOTE_MOUNT]    = "another file system is mounted inside the source and left out",
 	[SCAN_NOTE_HARDLINK] = "a change made through another name of a hard-linked file may go unnoticed",
 	[SCAN_NOTE_BUSY]     = "open for writing, so its last complete content counts",
+	[SCAN_NOTE_WRITABLE] = "every user of this host can write to it, and so decide what runs here",
 };
 /* clang-format on */
+
+/* git holds this lock from before the first file of a checkout until after the last. */
+static bool is_checkout_going_on(void)
+{
+	autoclose int fd =
+		fs_open_beneath(WATCH_ROOT_FD, ".git/index.lock", O_PATH | O_NOFOLLOW, 0);
+
+	return fd >= 0;
+}
+
+/* Who may write into the folder says what runs on this host. */
+static void note_writable(struct scan *s)
+{
+	struct stat st;
+
+	if (fstat(WATCH_ROOT_FD, &st) == 0 && st.st_mode & S_IWOTH)
+		scan_note(s, SCAN_NOTE_WRITABLE, "the folder");
+}
 
 void scan_note(struct scan *s, enum scan_note note, const char *path)
 {
@@ -54,8 +76,10 @@ static int finish(struct scan *s)
 {
 	json_t *result = json_object();
 
+	note_writable(s);
 	say_notes(s);
 	json_set(result, "unsettled", json_boolean(s->unsettled));
+	json_set(result, "checkout", json_boolean(is_checkout_going_on()));
 	json_set(result, "hidden", json_boolean(s->hidden));
 	json_set(result, "busy", json_integer((json_int_t)s->n_busy));
 	json_set(result, "busyKept", json_integer((json_int_t)s->n_busy_kept));

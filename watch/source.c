@@ -29,6 +29,8 @@
 	10000 /* a first revision waits so long for a manifest that is being written               \
 	       */
 #define BUSY_RETRY_MS 500
+#define CHECKOUT_MAX_MS 5000 /* a lock may also have been left behind */
+#define CHECKOUT_RETRY_MS 50
 #define RETRY_MIN_MS 250
 #define RETRY_MAX_MS 60000
 #define CONFIRM_MAX 4
@@ -247,6 +249,7 @@ static void publish(struct watch_source *src, struct revision *rev)
 	src->candidate = revision_unref(src->candidate);
 	src->n_confirm = 0;
 	src->busy_since_ms = 0;
+	src->checkout_since_ms = 0;
 	rest_after(src, src->o.rescan_ms);
 	if (!tell_problem(src, NULL))
 		return;
@@ -272,6 +275,23 @@ static bool lacks_more(const struct revision *was, const struct revision *rev,
 	return false;
 }
 
+/*
+ * What began at *SINCE_MS (0: now) is worth waiting for, up to MAX_MS in all: look again after
+ * RETRY_MS. False when it took too long.
+ */
+static bool wait_for(struct watch_source *src, uint64_t *since_ms, uint64_t max_ms,
+		     uint64_t retry_ms)
+{
+	uint64_t now = clock_boottime_ms();
+
+	*since_ms = *since_ms ? *since_ms : now;
+	if (now - *since_ms >= max_ms)
+		return false;
+	debounce_clear(&src->burst);
+	rest_after(src, retry_ms);
+	return true;
+}
+
 /* A read went well: publish it, or look again because it may be half of something. */
 static void consider(struct watch_source *src, struct revision *rev, const json_t *result)
 {
@@ -289,14 +309,12 @@ static void consider(struct watch_source *src, struct revision *rev, const json_
 		settle(src, debounce_due(&src->burst));
 		return;
 	}
-	if (!src->published && json_path_int(result, "busyKept", 0) > 0) {
-		src->busy_since_ms = src->busy_since_ms ? src->busy_since_ms : now;
-		if (now - src->busy_since_ms < BUSY_MAX_MS) {
-			debounce_clear(&src->burst);
-			rest_after(src, BUSY_RETRY_MS);
-			return;
-		}
-	}
+	if (!src->published && json_path_int(result, "busyKept", 0) > 0 &&
+	    wait_for(src, &src->busy_since_ms, BUSY_MAX_MS, BUSY_RETRY_MS))
+		return;
+	if (json_path_bool(result, "checkout", false) &&
+	    wait_for(src, &src->checkout_since_ms, CHECKOUT_MAX_MS, CHECKOUT_RETRY_MS))
+		return;
 	if (src->kind->kind == REVISION_FOLDER && src->published && src->n_confirm < CONFIRM_MAX &&
 	    lacks_more(src->published, rev, src->candidate)) {
 		revision_unref(src->candidate);

@@ -76,7 +76,8 @@ struct watch_source {
 	struct revision *seen;      /* read last, published or not */
 	struct revision *candidate; /* lacks paths: to be confirmed by a second look */
 	unsigned n_confirm;
-	uint64_t busy_since_ms; /* first look that found a manifest being written; 0 none */
+	uint64_t busy_since_ms;     /* first look that found a manifest being written; 0 none */
+	uint64_t checkout_since_ms; /* first look that found a git checkout going on; 0 none */
 
 	struct err problem; /* code 0: none */
 	unsigned n_failed;  /* in a row */

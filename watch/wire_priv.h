@@ -17,7 +17,7 @@
  *          {"path","busy":true} is a file that is being written: its last settled state counts.
  * NOTE     {"text"}: for people.
  * CACHE    bytes of cache_save(): keep them for the next run.
- * RESULT   {"unsettled","hidden","busy","busyKept"} (of a scan), or
+ * RESULT   {"unsettled","checkout","hidden","busy","busyKept"} (of a scan), or
  * {"error":{"kind","code","reason","message"}}.
  */
 #pragma once
