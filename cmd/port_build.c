@@ -241,7 +241,12 @@ static int export_content(struct build_job *job, struct err *err)
 	target = fs_open_at(state, name, O_RDONLY | O_DIRECTORY, 0);
 	if (target < 0)
 		return err_errno(err, target, "%s", job->content_dir);
-	return watch_export(&job->export, job->host->loop, job->rev, dir, target, on_exported, job,
+	return watch_export(&job->export, job->host->loop,
+			    &(struct watch_export_spec){.rev = job->rev,
+							.subdir = dir,
+							.target_fd = target,
+							.on_end = on_exported,
+							.data = job},
 			    err);
 }
 
