@@ -249,6 +249,9 @@ cleanup_() {
 				umount -l "$mount_" 2>/dev/null
 			done
 		ip link delete "$BRIDGE" 2>/dev/null
+		if command -v nft >/dev/null; then
+			nft delete table ip "recond-$BRIDGE" 2>/dev/null
+		fi
 	fi
 	if [ -n "${KEEP:-}" ]; then
 		echo "kept: $T" >&2
