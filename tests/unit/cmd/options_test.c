@@ -67,7 +67,7 @@ static const struct {
 	{"everything at once, flags behind sources too",
 	 "/a --socket /x/s --bridge br1 --pod-cidr 10.9.0.0/24 --log-level debug --confirm-prune abc --socket-group adm b#main",
 	 "daemon state=/var/lib/recond run=/run/recond socket=/x/s group=adm bridge=br1 cidr=10.9.0.0/24 level=3 prune=abc "
-	 "json=0 [/a] [b#main]"},
+	 "json=0 [/a] [/b#main]"},
 	{"paths are cleaned", "--state-dir /a//b/../c /s",
 	 "daemon state=/a/c run=/a/c/run socket=/a/c/run/recond.sock" REST " [/s]"},
 	{"a dry run", "--dry-run -o json /a",
@@ -78,7 +78,7 @@ static const struct {
 	 "cidr=10.88.0.0/16 level=2 prune= json=1 [/a]"},
 	{"sources after two dashes", "-- --odd",
 	 "daemon state=/var/lib/recond run=/run/recond socket=/run/recond/recond.sock" REST
-	 " [--odd]"},
+	 " [/--odd]"},
 	{"help needs no source", "--help",
 	 "help state=/var/lib/recond run=/run/recond socket=/run/recond/recond.sock" REST},
 	{"no source", "", "error: no SOURCE: name a folder or a git repository"},
@@ -112,6 +112,7 @@ static const struct {
 
 Test(options, the_command_line)
 {
+	cr_assert_eq(chdir("/"), 0); /* sources become absolute */
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
 		autofree char *got = parse(lines[i].line);
 
