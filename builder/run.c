@@ -13,12 +13,12 @@
 #include "base/json.h"
 #include "base/proc.h"
 #include "base/strbuf.h"
+#include "builder/hosts.h"
 #include "runtime/passwd.h"
 #include "runtime/rootfs.h"
 #include "runtime/spec.h"
 
 #define CRUN "/usr/bin/crun"
-#define RUN_HOSTNAME "recond-build"
 
 static bool has_variable(const struct strlist *env, const char *name)
 {
@@ -75,8 +75,8 @@ static int fill_spec(struct spec *s, const struct workspace_root *root,
 	return 0;
 }
 
-static int write_bundle(const struct workspace_root *root, const struct plan_step *step,
-			const struct run_options *o, struct err *err)
+static int write_bundle(struct hosts *ret_hosts, const struct workspace_root *root,
+			const struct plan_step *step, const struct run_options *o, struct err *err)
 {
 	_cleanup_(spec_deinit) struct spec s;
 	autojson *config = NULL;
@@ -88,6 +88,8 @@ static int write_bundle(const struct workspace_root *root, const struct plan_ste
 	free(s.cwd);
 	s.cwd = NULL;
 	r = fill_spec(&s, root, step, o, err);
+	if (r >= 0)
+		r = hosts_mount(ret_hosts, &s, root, step->host_network, err);
 	if (r >= 0)
 		r = spec_build(&config, &s, err);
 	if (r < 0)
@@ -170,11 +172,13 @@ static int emit_lines(struct strbuf *buf, bool all, const struct run_options *o)
 	return 0;
 }
 
-/* Until the last process that could write has gone. */
+/* Until the last process that could write has gone. What is beyond the limit is read and dropped.
+ */
 static int pump_output(int fd, const struct run_options *o, struct err *err)
 {
 	autostrbuf buf = STRBUF_INIT;
 	char chunk[4096];
+	size_t total = 0;
 	ssize_t n;
 	int r = 0;
 
@@ -183,8 +187,13 @@ static int pump_output(int fd, const struct run_options *o, struct err *err)
 			continue;
 		if (n < 0)
 			return err_errno(err, errno, "read the output of a step");
+		if (total > RUN_MAX_OUTPUT)
+			continue;
+		total += (size_t)n;
 		strbuf_add(&buf, chunk, (size_t)n);
-		r = emit_lines(&buf, false, o);
+		r = emit_lines(&buf, total > RUN_MAX_OUTPUT, o);
+		if (r >= 0 && total > RUN_MAX_OUTPUT)
+			r = o->line("[output clipped]", o->data);
 	}
 	if (r >= 0)
 		r = emit_lines(&buf, true, o);
@@ -206,11 +215,12 @@ int run_step(const struct workspace_root *root, const struct plan_step *step,
 {
 	autoclose int pidfd = -1;
 	autoclose int output = -1;
+	_cleanup_(hosts_unmount) struct hosts hosts = {};
 	int status, r;
 	pid_t pid;
 
 	assert(step->op == PLAN_RUN && o->line);
-	r = write_bundle(root, step, o, err);
+	r = write_bundle(&hosts, root, step, o, err);
 	if (r >= 0)
 		r = start(&pid, &pidfd, &output, root->ws, err);
 	if (r < 0)

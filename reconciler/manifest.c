@@ -19,6 +19,8 @@
 #include "reconciler/validate.h"
 #include "reconciler/yaml.h"
 
+#define LEFT_ALONE_MAX_NOTES 5
+
 struct manifest_object *manifest_object_add(struct manifest_state *s, size_t app, const char *file,
 					    enum kind kind, json_t *object)
 {
@@ -100,6 +102,14 @@ static void unknown_kind(struct manifest_app_state *a, const struct finding_plac
 			     kind, api_version, near ? " (did you mean " : "", near ? near : "",
 			     near ? "?)" : "");
 	}
+}
+
+/* Note what is no object, a few times: a build context may be full of such files. */
+static void leave_alone(struct manifest_app_state *a, const char *file, unsigned int line,
+			unsigned int column, const char *why)
+{
+	if (a->n_left_alone++ < LEFT_ALONE_MAX_NOTES)
+		findings_add_text(&a->notes, file, line, column, why);
 }
 
 /* ---- one object ---- */
@@ -203,8 +213,8 @@ static void document_decode(struct manifest_state *s, size_t app, const char *fi
 	enum kind kind;
 
 	if (!api_version && !name) {
-		findings_add_text(&a->notes, file, mark->line, mark->column,
-				  "not a Kubernetes object (no apiVersion, no kind): left alone");
+		leave_alone(a, file, mark->line, mark->column,
+			    "not a Kubernetes object (no apiVersion, no kind): left alone");
 		return;
 	}
 	if (!json_is_string(api_version) || !json_is_string(name)) {
@@ -248,11 +258,20 @@ static bool looks_like_manifest(const char *text, size_t n)
 	return false;
 }
 
+static bool mentions(const struct manifest_file *file, const char *word)
+{
+	return memmem(file->content, file->len, word, strlen(word));
+}
+
 static void file_decode(struct manifest_state *s, size_t app, const struct manifest_file *file)
 {
 	struct manifest_app_state *a = &s->apps[app];
 	struct yaml_file f;
 
+	if (!mentions(file, "apiVersion") && !mentions(file, "kind")) {
+		leave_alone(a, file->path, 0, 0, "not a Kubernetes object: left alone");
+		return;
+	}
 	if (++s->files > MANIFEST_MAX_FILES || (s->bytes += file->len) > MANIFEST_INPUT_MAX_BYTES) {
 		findings_add_text(&a->errors, file->path, 0, 0,
 				  "the source has too many manifests (2000 files, 10 MiB)");
@@ -260,8 +279,8 @@ static void file_decode(struct manifest_state *s, size_t app, const struct manif
 	}
 	(void)yaml_read(&f, file->content, file->len);
 	if (f.n_errors && !looks_like_manifest(file->content, file->len)) {
-		findings_add_text(&a->notes, file->path, 0, 0,
-				  "not readable, and not a manifest by its looks: left alone");
+		leave_alone(a, file->path, 0, 0,
+			    "not readable, and not a manifest by its looks: left alone");
 		yaml_file_deinit(&f);
 		return;
 	}
@@ -307,11 +326,19 @@ static json_t *app_json(struct manifest_state *s, size_t app)
 {
 	struct manifest_app_state *a = &s->apps[app];
 	json_t *j = json_object();
+	json_t *notes = findings_to_json(&a->notes);
 
+	if (a->n_left_alone > LEFT_ALONE_MAX_NOTES) {
+		autofree char *more = mem_asprintf(
+			"%zu more files or documents are not Kubernetes objects: left alone",
+			a->n_left_alone - LEFT_ALONE_MAX_NOTES);
+
+		(void)json_array_append_new(notes, json_text(more));
+	}
 	json_set(j, "name", json_text(a->input->name));
 	json_set(j, "objects", a->errors.n ? json_array() : objects_json(s, app));
 	json_set(j, "errors", findings_to_json(&a->errors));
-	json_set(j, "notes", findings_to_json(&a->notes));
+	json_set(j, "notes", notes);
 	return j;
 }
 

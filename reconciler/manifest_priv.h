@@ -24,6 +24,7 @@ struct manifest_app_state {
 	const struct manifest_app *input;
 	struct findings errors;
 	struct findings notes;
+	size_t n_left_alone; /* files and documents that are no Kubernetes objects */
 };
 
 struct manifest_state {

@@ -339,6 +339,19 @@ json_t *scalar_to_json(const struct scalar *s, const char **ret_problem)
 	}
 }
 
+static char *string_to_key(const struct scalar *s, const char **ret_problem)
+{
+	autojson *utf8 = json_stringn(s->text, s->len); /* !!binary may hold any bytes */
+
+	if (!utf8)
+		*ret_problem = "the key is not UTF-8";
+	else if (strlen(s->text) != s->len)
+		*ret_problem = "a key must not contain a NUL character";
+	else
+		return mem_strndup(s->text, s->len);
+	return NULL;
+}
+
 char *scalar_to_key(const struct scalar *s, const char **ret_problem)
 {
 	char text[NUMBER_TEXT_SIZE];
@@ -359,10 +372,7 @@ char *scalar_to_key(const struct scalar *s, const char **ret_problem)
 		number_format_key(text, s->real);
 		return mem_strdup(text);
 	case SCALAR_STRING:
-		if (strlen(s->text) == s->len)
-			return mem_strndup(s->text, s->len);
-		*ret_problem = "a key must not contain a NUL character";
-		return NULL;
+		return string_to_key(s, ret_problem);
 	default:
 		*ret_problem = "null can't be a key";
 		return NULL;

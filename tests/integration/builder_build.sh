@@ -204,6 +204,27 @@ printf 'FROM base\nRUN [ "$(ls /sys/class/net)" = lo ] && ! ip route | grep . &&
 SECRET_CANARY=leaked build sandbox "$f"
 ok "RUN has no network and none of our environment"
 
+# The files that RUN resolves names with are not the image's.
+printf 'FROM base\nRUN grep -q localhost /etc/hosts && ! (echo x >>/etc/hosts) 2>/dev/null && [ ! -s /etc/resolv.conf ]\n' >"$f/Dockerfile"
+build names "$f"
+rm -rf "$T/names" && unpack names "$T/names"
+[ ! -e "$T/names/etc" ] || fail "left in the image: $(find "$T/names/etc")"
+printf 'FROM base\nRUN [ "$(wc -c </etc/resolv.conf)" = %s ] && ip link | grep -q lo\n' "$(wc -c </etc/resolv.conf)" >"$f/Dockerfile"
+build names "$f" network=host
+ok "RUN has hosts and resolvers that never get into the image"
+
+printf 'FROM base\nRUN yes | head -c 4000000; echo end\n' >"$f/Dockerfile"
+build noisy "$f"
+grep -q '^log \[output clipped\]$' "$LAST" && ! grep -q '^log end' "$LAST" || fail "output is not limited"
+[ "$(wc -c <"$LAST")" -lt 8000000 ] || fail "output is not limited: $(wc -c <"$LAST")"
+cat >"$f/Dockerfile" <<'END'
+FROM base
+RUN printf 'a\tb\033[31mred\r\n'; printf last
+END
+build escapes "$f"
+grep -q '^log a	b\\x1b\[31mred$' "$LAST" && grep -q '^log last$' "$LAST" || fail "escapes: $(cat "$LAST")"
+ok "output is limited and escaped"
+
 # A base with hostile links: a write must stay inside.
 mkdir -p "$T/evil/x"
 ln -s / "$T/evil/x/root" && ln -s ../../../../../../../../../.. "$T/evil/x/up" && ln -s "$T/victim" "$T/evil/x/direct"

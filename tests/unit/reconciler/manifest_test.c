@@ -6,6 +6,7 @@
 #include "reconciler/manifest.h"
 
 #include <criterion/criterion.h>
+#include <fts.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -100,10 +101,10 @@ static const struct {
 	  { { "a", { "a/x.yaml" }, { "kind: Pod\napiVersion: v1\nspec: [" }, { NULL } }, { "b", { "b/x.yaml" }, { CONFIG("c") }, { NULL } } },
 	  "error: a/x.yaml:4:1: did not find expected node content while parsing a flow node (which began in line 4)\n|object: ConfigMap c\n" },
 	{ "files that are no manifests are left alone",
-	  { { "a", { "a/package.json", "a/ci.yml", "a/broken.yaml" }, { "{\"name\": \"x\"}", "on: push\n", "{{ .Values }}: [" }, { NULL } } },
+	  { { "a", { "a/package.json", "a/ci.yml", "a/broken.yaml" }, { "{\"name\": \"x\"}", "kinds: [push]\n", "x: 1 # kind\n{{ .Values }}: [" }, { NULL } } },
 	  "note: a/broken.yaml: not readable, and not a manifest by its looks: left alone\n"
 	  "note: a/ci.yml:1:1: not a Kubernetes object (no apiVersion, no kind): left alone\n"
-	  "note: a/package.json:1:1: not a Kubernetes object (no apiVersion, no kind): left alone\n" },
+	  "note: a/package.json: not a Kubernetes object: left alone\n" },
 	{ "a Dockerfile nobody names is an image called after its directory",
 	  { { "shop", { NULL }, { NULL }, { "shop/Dockerfile", "shop/api/Dockerfile" } } },
 	  "object: Image shop\nobject: Image api\n" },
@@ -130,6 +131,61 @@ static const struct {
 	  "note: My_App/Dockerfile: not built: an image can't be called as its directory is; an Image object can name it\n" },
 };
 /* clang-format on */
+
+/* A build context may hold thousands of JSON files. */
+Test(manifest, many_files_that_are_no_manifests_are_counted_not_listed)
+{
+	struct manifest_file files[3000];
+	const struct manifest_app app = {.name = "a", .files = files, .n_files = ARRAY_SIZE(files)};
+	const struct manifest_input input = {.apps = &app, .n_apps = 1};
+	autojson *result = NULL;
+	const json_t *notes;
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
+		files[i] = (struct manifest_file){"a/node_modules/x/package.json", "{\"name\": 1}",
+						  11};
+	result = manifest_decode(&input);
+	notes = json_path(result, "apps.[0].notes");
+	cr_expect_eq(json_array_size(json_path(result, "apps.[0].errors")), 0);
+	cr_expect_eq(json_array_size(notes), 6);
+	cr_expect_str_eq(json_string_value(json_array_get(notes, 5)),
+			 "2995 more files or documents are not Kubernetes objects: left alone");
+}
+
+/* What is shown to people must work. */
+Test(manifest, every_example_decodes_without_an_error)
+{
+	autofree char *root = mem_asprintf("%s/examples/manifests", getenv("SOURCE_DIR"));
+	char *const paths[] = {root, NULL};
+	FTS *walk = fts_open(paths, FTS_PHYSICAL | FTS_NOCHDIR, NULL);
+	const FTSENT *e;
+
+	cr_assert(walk);
+	while ((e = fts_read(walk))) {
+		autofree char *name =
+			mem_asprintf("../../examples/manifests%s", e->fts_path + strlen(root));
+		autofree char *text = NULL;
+		autostrbuf got = STRBUF_INIT;
+		autojson *result = NULL;
+		size_t len = 0;
+
+		if (e->fts_info != FTS_F || !str_has_suffix(e->fts_name, ".yaml"))
+			continue;
+		text = golden_read(name, &len);
+		cr_assert(text, "%s", name);
+		{
+			const struct manifest_file file = {
+				.path = "a/x.yaml", .content = text, .len = len};
+			const struct manifest_app app = {.name = "a", .files = &file, .n_files = 1};
+			const struct manifest_input input = {.apps = &app, .n_apps = 1};
+
+			result = manifest_decode(&input);
+		}
+		print_strings(&got, "", json_path(result, "apps.[0].errors"));
+		cr_expect_eq(got.len, 0, "%s:\n%s", e->fts_path, strbuf_str(&got));
+	}
+	(void)fts_close(walk);
+}
 
 Test(manifest, revisions)
 {
