@@ -285,8 +285,6 @@ static int parse_line(struct options *o, char *line, struct err *err)
 	}
 	f = find_flag(line, strlen(line), true);
 	if (f != FLAG_N_) {
-		if (!flags[f].value && *value == '\0')
-			return err_invalid(err, "%s: wants true or false", line);
 		return setters[f](o, value, err) < 0 ? err_wrap(err, "%s", line) : 0;
 	}
 	near = nearest_flag(line, true);

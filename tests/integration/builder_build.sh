@@ -163,6 +163,27 @@ build early "$T/early"
 [ "$(count run)" = 1 ] && [ "$(count cached)" = 2 ] || fail "equal output of a stage: $(cat "$LAST")"
 ok "a stage rebuilt with the same output invalidates nothing behind it"
 
+# --- a base image that came from elsewhere ---------------------------------------------------------
+here=$STATE
+STATE=$T/state3
+mkdir -p "$STATE" "$T/import"
+"$BUILDCTL" plan "$STATE" "$T/base" >/dev/null
+[ -z "$(ls -A "$STATE")" ] || fail "planning made $(ls -A "$STATE")"
+ok "planning writes nothing"
+printf 'FROM localhost/imported:1\nRUN [ "$(busybox echo a)" = a ] && rm /bin/vi\nCOPY --from=localhost/imported:1 /bin/vi /opt/\n' >"$T/import/Dockerfile"
+skopeo copy -q "oci:$here/images:base:latest" "oci:$STATE/images:localhost/imported:1"
+build import "$T/import"
+unpack import "$T/imported"
+[ -e "$T/imported/bin/.wh.vi" ] && cmp -s "$T/imported/opt/vi" "$(command -v busybox)" ||
+	fail "on an imported base: $(ls "$T/imported/bin" "$T/imported/opt")"
+STATE=$here
+ok "a base image that skopeo put into the layout is unpacked and built upon"
+
+rm -rf "$STATE/layers"
+printf 'FROM base\nRUN echo again\n' >"$T/import/Dockerfile"
+build again "$T/import"
+ok "unpacked layers that are gone come back from their blobs"
+
 # --- what must fail, and how ----------------------------------------------------------------------
 f=$T/fail
 mkdir "$f"
@@ -251,5 +272,7 @@ ok "with SOURCE_DATE_EPOCH two stores get the same image"
 
 nothing_left
 STATE=$T/state
+nothing_left
+STATE=$T/state3
 nothing_left
 ok "nothing is left behind"
