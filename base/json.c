@@ -7,7 +7,6 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/digest.h"
 #include "base/str.h"
 #include "base/strbuf.h"
 
@@ -236,13 +235,6 @@ char *json_pretty(const json_t *j)
 	autofree char *text = dump(j, JSON_INDENT(2));
 
 	return mem_asprintf("%s\n", text);
-}
-
-void json_digest(char ret[80], const json_t *j)
-{
-	autofree char *text = json_canonical(j);
-
-	digest_bytes(ret, text, strlen(text));
 }
 
 /* jansson nests up to 2048 deep, and frees recursively; refuse such text before it allocates for

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -142,6 +143,7 @@ int main(void)
 	autojson *j = NULL;
 	struct err err = {};
 
+	(void)umask(022); /* what steps make is for every user of the image, not for this one */
 	if (ipc_recv(WORKER_FD, &m) != 1 || m.type != BUILD_MSG_REQUEST ||
 	    json_parse(&j, m.data, m.len, IPC_MAX_BYTES, &err) < 0) {
 		(void)fprintf(stderr, "no acceptable request on fd %d\n", WORKER_FD);

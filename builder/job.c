@@ -306,6 +306,8 @@ static int do_copy(struct job *j, const struct workspace_root *root, const struc
 	size_t n;
 	int r;
 
+	if (step->from.kind == PLAN_CONTEXT && j->content_fd < 0)
+		return err_invalid(err, "the content of the build context is not given");
 	if (step->from.kind == PLAN_CONTEXT)
 		return copy_step(root->fd, step, &from, err);
 	(void)origin_layers(j, &step->from, &layers, &n);

@@ -80,6 +80,8 @@ int request_init(struct request *ret, json_t *j, struct err *err)
 	rq.plan_only = json_path_bool(j, "planOnly", false);
 	rq.state_dir = json_path_str(j, "stateDir", NULL);
 	rq.context_dir = json_path_str(j, "contextDir", NULL);
+	if (rq.context_dir && !*rq.context_dir)
+		rq.context_dir = NULL;
 	rq.entries = json_object_get(j, "entries");
 	rq.dockerfile = json_path_str(j, "dockerfile", "Dockerfile");
 	rq.dockerfile_text = json_path_str(j, "dockerfileText", NULL);

@@ -18,7 +18,7 @@ static int reject_typo(const char *word)
 {
 	const char *near = command_nearest(word);
 
-	if (!near || strpbrk(word, "/#") || access(word, F_OK) == 0)
+	if (!near || *word == '-' || strpbrk(word, "/#") || access(word, F_OK) == 0)
 		return COMMAND_EXIT_OK;
 	(void)fprintf(stderr,
 		      "recond: '%s' is neither a command nor a folder (did you mean '%s'?)\n", word,

@@ -285,8 +285,6 @@ static int parse_line(struct options *o, char *line, struct err *err)
 	}
 	f = find_flag(line, strlen(line), true);
 	if (f != FLAG_N_) {
-		if (!flags[f].value && *value == '\0')
-			return err_invalid(err, "%s: wants true or false", line);
 		return setters[f](o, value, err) < 0 ? err_wrap(err, "%s", line) : 0;
 	}
 	near = nearest_flag(line, true);
@@ -421,8 +419,26 @@ static void set_default(char **field, const char *value)
 		*field = mem_strdup(value);
 }
 
+/* A source is known by its absolute path, whoever names it from wherever. */
+static void make_sources_absolute(struct options *o)
+{
+	for (size_t i = 0; i < o->sources.n; i++) {
+		const char *text = o->sources.items[i];
+		size_t n = strcspn(text, "#");
+		autofree char *path = mem_strndup(text, n);
+		autofree char *cwd = *path == '/' ? NULL : get_current_dir_name();
+		autofree char *joined = mem_asprintf("%s%s%s", cwd ?: "", cwd ? "/" : "", path);
+		autofree char *clean = fs_clean_path(joined);
+		char *whole = mem_asprintf("%s%s", clean, text + n);
+
+		free(o->sources.items[i]);
+		o->sources.items[i] = whole;
+	}
+}
+
 static void fill_defaults(struct options *o)
 {
+	make_sources_absolute(o);
 	set_default(&o->config, "");
 	set_default(&o->state_dir, OPTIONS_DEFAULT_STATE_DIR);
 	if (!o->run_dir)

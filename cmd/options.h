@@ -41,7 +41,7 @@ struct options {
 	enum log_level log_level;
 	char *confirm_prune;    /* a revision whose deletions are confirmed; "" for none */
 	bool output_json;       /* -o json of a dry run */
-	struct strlist sources; /* as written: PATH, PATH#BRANCH */
+	struct strlist sources; /* absolute: PATH, PATH#BRANCH */
 };
 #define autooptions __attribute__((cleanup(options_deinit))) struct options
 

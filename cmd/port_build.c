@@ -226,6 +226,7 @@ static int export_content(struct build_job *job, struct err *err)
 	autoclose int state = -1, target = -1;
 	unsigned char random[8];
 	char hex[17], name[40];
+	struct watch_export_spec spec;
 	int r;
 
 	clock_random(random, sizeof(random));
@@ -241,8 +242,12 @@ static int export_content(struct build_job *job, struct err *err)
 	target = fs_open_at(state, name, O_RDONLY | O_DIRECTORY, 0);
 	if (target < 0)
 		return err_errno(err, target, "%s", job->content_dir);
-	return watch_export(&job->export, job->host->loop, job->rev, dir, target, on_exported, job,
-			    err);
+	spec = (struct watch_export_spec){.rev = job->rev,
+					  .subdir = dir,
+					  .target_fd = target,
+					  .on_end = on_exported,
+					  .data = job};
+	return watch_export(&job->export, job->host->loop, &spec, err);
 }
 
 void port_build_run(void *data, const char *id, const char *source, const char *revision,

@@ -165,13 +165,16 @@ json_t *port_image_list(void *data)
 {
 	struct host *h = data;
 	autostrlist used = {0};
-	json_t *list = NULL;
+	json_t *list = NULL, *image;
 	struct err err = {0};
+	size_t i;
 
 	store_each(h->store, KIND_POD, NULL, add_used, &used);
 	if (image_store_list(h->images, &used, &list, &err) < 0) {
 		log_error("the image store cannot be read", LOG_ERR(&err));
 		return json_array();
 	}
+	json_array_foreach(list, i, image)
+		json_object_set(image, "size", json_object_get(image, "sizeBytes") ?: json_null());
 	return list;
 }

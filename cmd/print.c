@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Spacing as kubectl's tabwriter has it: three spaces between columns, none after the last. Cells
- * come from outside and are escaped here, once, so that no caller can forget it.
+ * Spacing as kubectl's tabwriter has it: three spaces between columns, none after the last, six
+ * columns at least. Cells come from outside and are escaped here, once, so that no caller can
+ * forget it.
  */
 #include "cmd/print.h"
 
@@ -15,6 +16,7 @@
 #include "reconciler/yamlout.h"
 
 #define GAP 3
+#define CELL_MIN 6 /* a column and its gap are never narrower */
 
 void print_table_deinit(struct print_table *t)
 {
@@ -60,7 +62,9 @@ void print_table_flush(struct print_table *t, struct strbuf *out)
 		size_t column = i % t->n_columns;
 
 		if (column + 1 < t->n_columns) {
-			add_padded(out, t->cells.items[i], t->widths[column] + GAP);
+			size_t width = t->widths[column] + GAP;
+
+			add_padded(out, t->cells.items[i], width < CELL_MIN ? CELL_MIN : width);
 		} else {
 			strbuf_adds(out, t->cells.items[i]);
 			strbuf_addc(out, '\n');

@@ -47,6 +47,7 @@ void container_env_default(struct spec *s, const char *name, const char *value)
 static int merge_env(struct spec *s, const json_t *request, const struct imageconfig *image,
 		     struct err *err)
 {
+	struct err why = {0};
 	const json_t *pair;
 	size_t i, total = 0;
 
@@ -60,10 +61,10 @@ static int merge_env(struct spec *s, const json_t *request, const struct imageco
 		if (!name || !value)
 			return err_set(err, ERR_INVALID, EINVAL, REASON, "env[%zu]: not a pair", i);
 		assignment = mem_asprintf("%s=%s", name, value);
-		if (imageconfig_check_env(assignment, err) < 0) {
+		if (imageconfig_check_env(assignment, &why) < 0) {
 			free(assignment);
-			(void)err_reason(err, REASON);
-			return err_wrap(err, "env[%zu]", i);
+			return err_set(err, ERR_INVALID, EINVAL, REASON, "env[%zu]: %s", i,
+				       why.message);
 		}
 		env_set(&s->env, assignment);
 	}

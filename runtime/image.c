@@ -537,7 +537,8 @@ static int commit_documents(struct image_store *s, const struct image_commit *c,
 	r = image_store_put(s, config, strlen(config), m->config_digest, err);
 	if (r < 0)
 		return r;
-	memcpy(m->layers, c->layers, c->n_layers * sizeof(*c->layers));
+	for (size_t i = 0; i < c->n_layers; i++)
+		m->layers[i] = c->layers[i];
 	m->n_layers = c->n_layers;
 	text = manifest_format(m);
 	return image_store_put(s, text, strlen(text), ret, err);

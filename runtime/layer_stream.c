@@ -93,6 +93,24 @@ static int archive_failed(struct layer_stream *s, struct archive *a, struct err 
 	return err_set(err, ERR_INVALID, EINVAL, REASON, "%s", text ? text : "malformed archive");
 }
 
+/* Whether the N bytes at the blob's start are of the compression C. libarchive takes others for no
+ * data at all. */
+static bool has_magic(const unsigned char *p, size_t n, enum manifest_compression c)
+{
+	static const unsigned char gzip[] = {0x1f, 0x8b}, zstd[] = {0x28, 0xb5, 0x2f, 0xfd},
+				   skippable[] = {0x2a, 0x4d, 0x18}; /* after 0x50 to 0x5f */
+
+	switch (c) {
+	case MANIFEST_GZIP:
+		return n >= sizeof(gzip) && memcmp(p, gzip, sizeof(gzip)) == 0;
+	case MANIFEST_ZSTD:
+		return n >= 4 && (memcmp(p, zstd, sizeof(zstd)) == 0 ||
+				  ((p[0] & 0xf0) == 0x50 && memcmp(p + 1, skippable, 3) == 0));
+	default:
+		return true;
+	}
+}
+
 /* Compressed bytes from the blob into s->buffer: how many, 0 at the end, negative errno with
  * s->err. */
 static la_ssize_t read_blob(struct layer_stream *s)
@@ -104,6 +122,11 @@ static la_ssize_t read_blob(struct layer_stream *s)
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return err_errno(&s->err, errno, "read blob");
+	if (s->in_bytes == 0 &&
+	    !has_magic((const unsigned char *)s->buffer, (size_t)n, s->layer.compression))
+		return err_set(&s->err, ERR_INVALID, EINVAL, REASON,
+			       "blob is not compressed with %s",
+			       manifest_compression_name(s->layer.compression));
 	s->in_bytes += (uint64_t)n;
 	if (s->in_bytes > s->layer.size_bytes)
 		return err_set(&s->err, ERR_INVALID, EBADMSG, "ImageCorrupt",

@@ -8,6 +8,7 @@
 #include "runtime/layer_unpack.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -50,6 +51,9 @@ static int make_target(struct unpack *u, struct err *err)
 	r = fs_mkdir_p(u->staging.fd, path, 0755);
 	if (r >= 0)
 		r = u->fs_fd = fs_open_beneath(u->staging.fd, path, O_RDONLY | O_DIRECTORY, 0);
+	/* Whatever the umask is: the root directory of what runs on this layer has its mode. */
+	if (r >= 0 && fchmod(u->fs_fd, 0755) < 0)
+		r = -errno;
 	return r < 0 ? err_errno(err, r, "make staging directory") : 0;
 }
 

@@ -348,8 +348,14 @@ int manifest_join_config(struct manifest *m, const json_t *config, struct err *e
 			return invalid(err, "rootfs.diff_ids[%zu] is not sha256: and 64 hex digits",
 				       i);
 	}
-	json_array_foreach(ids, i, id)
+	json_array_foreach(ids, i, id) {
 		copy_digest(m->layers[i].diff_id, json_string_value(id));
+
+		/* skopeo calls a plain blob it found in the layout "+gzip"; equal digests leave no
+		 * doubt. */
+		if (str_eq(m->layers[i].diff_id, m->layers[i].digest))
+			m->layers[i].compression = MANIFEST_PLAIN;
+	}
 	return 0;
 }
 

@@ -113,7 +113,8 @@ const struct manifest_entry *manifest_index_choose(const struct manifest_index *
 
 /*
  * Take the diff_ids of the configuration CONFIG over into M: their number must be that of the
- * layers, each must be a digest. 0 or -EINVAL.
+ * layers, each must be a digest. A layer whose diff_id is its digest is plain, whatever its media
+ * type says. 0 or -EINVAL.
  */
 int manifest_join_config(struct manifest *m, const json_t *config, struct err *err);
 

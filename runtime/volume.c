@@ -206,8 +206,11 @@ int volume_write_files(int dirfd, const json_t *items, mode_t default_mode, stru
 	return link_names(dirfd, items, name, err);
 }
 
-/* Kubernetes' rule for fsGroup: the group owns everything, files |= 0660, directories |= 02770. */
-static int give_to_group(int dirfd, gid_t group, int depth)
+/*
+ * Kubernetes' rule for fsGroup: the group owns everything and gets the bits of MASK (0660, or 0440
+ * where containers only read), on directories also x and the setgid bit.
+ */
+static int give_to_group(int dirfd, gid_t group, mode_t mask, int depth)
 {
 	struct dirent *e;
 	struct stat st;
@@ -229,23 +232,24 @@ static int give_to_group(int dirfd, gid_t group, int depth)
 		if (S_ISDIR(st.st_mode)) {
 			fd = fs_open_beneath(dirfd, e->d_name, O_RDONLY | O_DIRECTORY, 0);
 			if (fd >= 0)
-				(void)give_to_group(fd, group, depth + 1);
+				(void)give_to_group(fd, group, mask, depth + 1);
 		} else if (S_ISREG(st.st_mode)) {
 			fd = fs_open_beneath(dirfd, e->d_name, O_RDONLY | O_NONBLOCK, 0);
 			if (fd >= 0 && fchown(fd, (uid_t)-1, group) == 0)
-				(void)fchmod(fd, (st.st_mode & 07777) | 0660);
+				(void)fchmod(fd, (st.st_mode & 07777) | mask);
 		}
 	}
 	(void)closedir(d);
 	if (fstat(dirfd, &st) < 0 || fchown(dirfd, (uid_t)-1, group) < 0 ||
-	    fchmod(dirfd, (st.st_mode & 07777) | 02770) < 0)
+	    fchmod(dirfd, (st.st_mode & 07777) | mask | 02110) < 0)
 		return -errno;
 	return 0;
 }
 
-static int apply_group(const struct volume_place *p, int dirfd, const char *name, struct err *err)
+static int apply_group(const struct volume_place *p, int dirfd, const char *name, mode_t mask,
+		       struct err *err)
 {
-	int r = p->has_fs_group ? give_to_group(dirfd, p->fs_group, 0) : 0;
+	int r = p->has_fs_group ? give_to_group(dirfd, p->fs_group, mask, 0) : 0;
 
 	return r < 0 ? err_errno(err, r, "volume '%s': give to group %u", name, p->fs_group) : 0;
 }
@@ -317,7 +321,7 @@ static int make_empty_dir(const struct volume_place *p, const char *name, const 
 		return r;
 	fd = open_volume_dir(p->run_fd, name);
 	return fd < 0 ? err_errno(err, fd, "volume '%s': open", name)
-		      : apply_group(p, fd, name, err);
+		      : apply_group(p, fd, name, 0660, err);
 }
 
 static int make_files(const struct volume_place *p, const char *name, const json_t *v,
@@ -339,7 +343,7 @@ static int make_files(const struct volume_place *p, const char *name, const json
 	r = volume_write_files(fd, json_object_get(v, "items"), mode, err);
 	if (r < 0)
 		return err_wrap(err, "volume '%s'", name);
-	return apply_group(p, fd, name, err);
+	return apply_group(p, fd, name, 0440, err);
 }
 
 /* openat2 from the root without following any symlink: what the policy allowed is what is mounted.

@@ -50,36 +50,43 @@ struct revision_builder *revision_builder_free(struct revision_builder *b)
 	return NULL;
 }
 
-bool revision_name_valid(const char *name)
+/* The N bytes at NAME as one component. */
+static bool component_valid(const char *name, size_t n)
 {
 	autostrbuf escaped = STRBUF_INIT;
-	const char *p = name;
+	size_t plain = 0;
 
-	if (!*name || str_eq(name, ".") || str_eq(name, "..") || strchr(name, '/'))
+	if (n == 0 || (n == 1 && name[0] == '.') || (n == 2 && name[0] == '.' && name[1] == '.'))
 		return false;
-	while (*p > ' ' && *p < 0x7f)
-		p++;
-	if (!*p)
+	while (plain < n && name[plain] > ' ' && name[plain] < 0x7f)
+		plain++;
+	if (plain == n)
 		return true;
 	/* What a terminal can't be shown as it is may not be a name here: it goes into errors, logs
 	 * and JSON. */
-	strbuf_add_escaped(&escaped, name, strlen(name));
-	return str_eq(strbuf_str(&escaped), name);
+	strbuf_add_escaped(&escaped, name, n);
+	return escaped.len == n && memcmp(escaped.data, name, n) == 0;
+}
+
+bool revision_name_valid(const char *name)
+{
+	return !strchr(name, '/') && component_valid(name, strlen(name));
 }
 
 bool revision_path_valid(const char *path)
 {
-	autostrlist parts = {0};
+	const char *end;
 
-	if (!*path || strlen(path) > REVISION_PATH_MAX)
+	if (strlen(path) > REVISION_PATH_MAX)
 		return false;
-	strlist_split(&parts, path, '/');
-	if (parts.n > REVISION_DEPTH_MAX)
-		return false;
-	for (size_t i = 0; i < parts.n; i++)
-		if (!revision_name_valid(parts.items[i]))
+	for (unsigned depth = 1; depth <= REVISION_DEPTH_MAX; depth++, path = end + 1) {
+		end = strchrnul(path, '/');
+		if (!component_valid(path, (size_t)(end - path)))
 			return false;
-	return true;
+		if (!*end)
+			return true;
+	}
+	return false;
 }
 
 char *revision_name_of_path(const char *path)

@@ -25,8 +25,8 @@ struct watch_source;
 
 struct watch_callbacks {
 	/*
-	 * A settled tree that differs from the one before (the first: always, even when empty). REV
-	 * is borrowed: ref it to keep it.
+	 * Something new that is settled: for a folder another tree, for git another commit. The
+	 * first comes always, even when it is empty. REV is borrowed: ref it to keep it.
 	 */
 	void (*on_revision)(struct watch_source *src, struct revision *rev, void *data);
 	/*
@@ -42,8 +42,7 @@ struct watch_callbacks {
 };
 
 struct watch_options {
-	int state_dirfd; /* directory for the digest cache, borrowed until free; -1: kept in memory
-			    only */
+	int state_dirfd;    /* where the digest cache is kept, borrowed until free; -1: nowhere */
 	size_t max_watches; /* directories watched at most, then poll; 0: what the kernel allows */
 	size_t max_entries; /* 0: REVISION_ENTRIES_MAX, which is also the most there can be */
 	uint64_t quiet_ms;  /* quiet window, 0: 30 */

@@ -20,6 +20,7 @@
 
 #define CONFIG_RETRY_MS 2000
 #define CREATE_RETRY_MS 10000
+#define HICCUP_RETRY_MS 500
 #define MIN_GRACE_MS 2000
 #define MAX_STEPS 64 /* per pass and pod: each container a few */
 
@@ -173,14 +174,18 @@ static void container_failed(struct reconciler *r, const json_t *pod, struct con
 	bool config = str_eq(reason, "CreateContainerConfigError");
 	bool image = str_eq(reason, "ErrImagePull") || str_eq(reason, "ErrImageNeverPull");
 	uint64_t wait = config ? CONFIG_RETRY_MS : CREATE_RETRY_MS;
+	bool hiccup;
 
 	c->state = c->last ? CONTAINER_EXITED : CONTAINER_WAITING;
 	c->failure = *err;
 	(void)snprintf(c->failure.reason, sizeof(c->failure.reason), "%s", reason);
 	c->n_failures++;
+	hiccup = pod_run_hiccup(&c->failure, c->n_failures);
 	if (image)
 		wait = pod_retry_seconds(c->n_failures) * 1000;
-	c->retry_ms = reconciler_now_ms(r) + wait;
+	c->retry_ms = reconciler_now_ms(r) + (hiccup ? HICCUP_RETRY_MS : wait);
+	if (hiccup)
+		return;
 	if (image)
 		events_warning(r, pod, "kubelet", "Failed", "Failed to pull image \"%s\": %s",
 			       json_path_str(container_spec(pod, c->name), "image", ""),
@@ -359,6 +364,7 @@ void reconciler_sandbox_ready(struct reconciler *r, const char *uid, const char 
 	free(run->ip);
 	run->ip = mem_strdup(ip);
 	run->failure = (struct err){0};
+	run->n_failures = 0;
 	reconciler_queue(r, WORK_POD, uid);
 }
 
@@ -366,13 +372,16 @@ void reconciler_sandbox_failed(struct reconciler *r, const char *uid, const stru
 {
 	struct pod_run *run = pods_add(r->pods, uid);
 	const json_t *pod = store_get_uid(r->store, uid);
+	bool hiccup;
 
 	run->sandbox = SANDBOX_FAILED;
 	run->failure = *err;
 	if (!*run->failure.reason)
 		(void)err_reason(&run->failure, "FailedCreatePodSandBox");
-	run->retry_ms = reconciler_now_ms(r) + CREATE_RETRY_MS;
-	if (pod)
+	run->n_failures++;
+	hiccup = pod_run_hiccup(&run->failure, run->n_failures);
+	run->retry_ms = reconciler_now_ms(r) + (hiccup ? HICCUP_RETRY_MS : CREATE_RETRY_MS);
+	if (pod && !hiccup)
 		events_warning(r, pod, "kubelet", run->failure.reason,
 			       "Failed to create pod sandbox: %s", err->message);
 	reconciler_queue(r, WORK_POD, uid);

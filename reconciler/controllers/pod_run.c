@@ -9,6 +9,8 @@
 
 #include "base/str.h"
 
+#define HICCUPS 3
+
 struct pods {
 	struct pod_run **runs;
 	size_t n, cap;
@@ -145,6 +147,19 @@ void container_run_ended(struct container_run *c, json_t *info)
 	c->info = NULL;
 	c->state = CONTAINER_EXITED;
 	c->stop_sent = c->kill_sent = false;
+}
+
+bool pod_run_hiccup(const struct err *err, unsigned int n)
+{
+	static const char *const shown[] = {"FailedMount", "CreateContainerConfigError",
+					    "ErrImagePull", "ErrImageNeverPull",
+					    "InvalidImageName"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(shown); i++) {
+		if (str_eq(err->reason, shown[i]))
+			return false;
+	}
+	return err->kind == ERR_TRANSIENT && n < HICCUPS;
 }
 
 bool pod_run_busy(const struct pod_run *run)

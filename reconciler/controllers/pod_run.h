@@ -53,6 +53,7 @@ struct pod_run {
 	enum sandbox_state sandbox;
 	char *ip;
 	struct err failure; /* of the sandbox */
+	unsigned int n_failures;
 	uint64_t retry_ms;
 	uint64_t kill_ms; /* deleting: when grace is over; 0 before the deletion was seen */
 	bool adopted;     /* its status was read into the containers */
@@ -81,6 +82,12 @@ struct container_run *pod_run_add_container(struct pod_run *run, const char *nam
 
 /* A recorded end: {"exit_code", "reason", ...}. Moves C to exited; steals INFO. */
 void container_run_ended(struct container_run *c, json_t *info);
+
+/*
+ * Did ERR, the N-th failure in a row, only interrupt what the next try will do? Such failures are
+ * retried soon and not shown; the third in a row is.
+ */
+bool pod_run_hiccup(const struct err *err, unsigned int n);
 
 /* True when any container is starting or running. */
 bool pod_run_busy(const struct pod_run *run);

@@ -90,7 +90,7 @@ static json_t *container_state(const json_t *pod, const json_t *spec, const stru
 
 		return waiting_state("CrashLoopBackOff", message);
 	}
-	if (c->failure.kind != ERR_NONE)
+	if (c->failure.kind != ERR_NONE && !pod_run_hiccup(&c->failure, c->n_failures))
 		return failed_state(spec, c, now_ms);
 	if (c->state == CONTAINER_EXITED || (c->state == CONTAINER_STARTING && c->last))
 		return terminated_state(c->last);
@@ -186,6 +186,7 @@ static void set_conditions(json_t *o, const struct pod_run *run, const char *pha
 	const char *reason = "ContainersNotReady";
 	bool ended = str_eq(phase, "Succeeded") || str_eq(phase, "Failed");
 	bool sandbox = run->sandbox == SANDBOX_READY;
+	bool quiet = sandbox || pod_run_hiccup(&run->failure, run->n_failures);
 	const char *ready;
 
 	names_not_ready(&unready, run);
@@ -196,8 +197,8 @@ static void set_conditions(json_t *o, const struct pod_run *run, const char *pha
 					 : mem_asprintf("containers with unready status: [%s]",
 							strbuf_str(&unready));
 	object_set_condition(o, "PodReadyToStartContainers", sandbox ? "True" : "False",
-			     sandbox ? "" : run->failure.reason,
-			     sandbox ? "" : run->failure.message, now);
+			     quiet ? "" : run->failure.reason, quiet ? "" : run->failure.message,
+			     now);
 	object_set_condition(o, "Initialized", "True", "", "", now);
 	object_set_condition(o, "Ready", ready, *ready == 'T' ? "" : reason, message, now);
 	object_set_condition(o, "ContainersReady", ready, *ready == 'T' ? "" : reason, message,

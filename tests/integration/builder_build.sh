@@ -163,6 +163,27 @@ build early "$T/early"
 [ "$(count run)" = 1 ] && [ "$(count cached)" = 2 ] || fail "equal output of a stage: $(cat "$LAST")"
 ok "a stage rebuilt with the same output invalidates nothing behind it"
 
+# --- a base image that came from elsewhere ---------------------------------------------------------
+here=$STATE
+STATE=$T/state3
+mkdir -p "$STATE" "$T/import"
+"$BUILDCTL" plan "$STATE" "$T/base" >/dev/null
+[ -z "$(ls -A "$STATE")" ] || fail "planning made $(ls -A "$STATE")"
+ok "planning writes nothing"
+printf 'FROM localhost/imported:1\nRUN [ "$(busybox echo a)" = a ] && rm /bin/vi\nCOPY --from=localhost/imported:1 /bin/vi /opt/\n' >"$T/import/Dockerfile"
+skopeo copy -q "oci:$here/images:base:latest" "oci:$STATE/images:localhost/imported:1"
+build import "$T/import"
+unpack import "$T/imported"
+[ -e "$T/imported/bin/.wh.vi" ] && cmp -s "$T/imported/opt/vi" "$(command -v busybox)" ||
+	fail "on an imported base: $(ls "$T/imported/bin" "$T/imported/opt")"
+STATE=$here
+ok "a base image that skopeo put into the layout is unpacked and built upon"
+
+rm -rf "$STATE/layers"
+printf 'FROM base\nRUN echo again\n' >"$T/import/Dockerfile"
+build again "$T/import"
+ok "unpacked layers that are gone come back from their blobs"
+
 # --- what must fail, and how ----------------------------------------------------------------------
 f=$T/fail
 mkdir "$f"
@@ -204,6 +225,31 @@ printf 'FROM base\nRUN [ "$(ls /sys/class/net)" = lo ] && ! ip route | grep . &&
 SECRET_CANARY=leaked build sandbox "$f"
 ok "RUN has no network and none of our environment"
 
+# The files that RUN resolves names with are not the image's.
+printf 'FROM base\nRUN grep -q localhost /etc/hosts && ! (echo x >>/etc/hosts) 2>/dev/null && [ ! -s /etc/resolv.conf ]\n' >"$f/Dockerfile"
+build names "$f"
+rm -rf "$T/names" && unpack names "$T/names"
+[ ! -e "$T/names/etc" ] || fail "left in the image: $(find "$T/names/etc")"
+printf 'FROM base\nRUN [ "$(wc -c </etc/resolv.conf)" = %s ] && ip link | grep -q lo\n' "$(wc -c </etc/resolv.conf)" >"$f/Dockerfile"
+build names "$f" network=host
+ok "RUN has hosts and resolvers that never get into the image"
+
+printf 'FROM base\nRUN yes | head -c 4000000; echo end\n' >"$f/Dockerfile"
+build noisy "$f"
+grep -q '^log \[output clipped\]$' "$LAST" && ! grep -q '^log end' "$LAST" || fail "output is not limited"
+[ "$(grep -c '^log ' "$LAST")" = 20001 ] || fail "output is not limited: $(grep -c '^log ' "$LAST") lines"
+printf 'FROM base\nRUN yes $(seq 2000) | head -c 4000000; echo end\n' >"$f/Dockerfile"
+build wide "$f"
+grep -q '^log \[output clipped\]$' "$LAST" && ! grep -q '^log end' "$LAST" || fail "output is not limited"
+[ "$(wc -c <"$LAST")" -lt 3000000 ] || fail "output is not limited: $(wc -c <"$LAST")"
+cat >"$f/Dockerfile" <<'END'
+FROM base
+RUN printf 'a\tb\033[31mred\r\n'; printf last
+END
+build escapes "$f"
+grep -q '^log a	b\\x1b\[31mred$' "$LAST" && grep -q '^log last$' "$LAST" || fail "escapes: $(cat "$LAST")"
+ok "output is limited and escaped"
+
 # A base with hostile links: a write must stay inside.
 mkdir -p "$T/evil/x"
 ln -s / "$T/evil/x/root" && ln -s ../../../../../../../../../.. "$T/evil/x/up" && ln -s "$T/victim" "$T/evil/x/direct"
@@ -230,5 +276,7 @@ ok "with SOURCE_DATE_EPOCH two stores get the same image"
 
 nothing_left
 STATE=$T/state
+nothing_left
+STATE=$T/state3
 nothing_left
 ok "nothing is left behind"

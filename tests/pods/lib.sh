@@ -108,10 +108,16 @@ up() {
 	event "sandbox_ready.*\"uid\":\"$1\""
 }
 
+# json_text_ TEXT: the inside of a JSON string.
+json_text_() {
+	printf '%s\n' "$1" | sed -e 's/\\/\\\\/g' -e 's/"/\\"/g' -e 's/\t/ /g' |
+		awk '{ printf "%s%s", sep, $0; sep = "\\n" }'
+}
+
 # start UID NAME ATTEMPT SHELL-CODE [MEMBERS]: start a container, without waiting.
 start() {
 	printf '{"op":"start","request":{"podUid":"%s","namespace":"default","podName":"%s","name":"%s","attempt":%s,"image":"%s","command":["/bin/sh","-c","%s"]%s}}' \
-		"$1" "$1" "$2" "$3" "$IMAGE" "$4" "${5:+,$5}" | tr -d '\n\t' >&8
+		"$1" "$1" "$2" "$3" "$IMAGE" "$(json_text_ "$4")" "${5:+,$5}" | tr -d '\n\t' >&8
 	echo >&8
 }
 

@@ -142,6 +142,8 @@ static void do_line(const char *line)
 					 (int)json_path_int(j, "signo", 15));
 	if (r < 0)
 		emit("refused", error_event(&err));
+	else
+		emit("accepted", json_pack("{s:s}", "op", op));
 }
 
 static int on_input(sd_event_source *s, int fd, uint32_t revents, void *data)

@@ -1,0 +1,51 @@
+# recond completion for bash, written by `recond completion bash`. Do not edit.
+_recond() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} options outputs words
+	COMPREPLY=()
+	case ${COMP_WORDS[1]} in
+	get)
+		options='--namespace --all-namespaces --selector --field-selector --output --no-headers --watch --socket --help'
+		outputs='wide json yaml name'
+		words='namespaces configmaps secrets services pods replicasets deployments events images apps' ;;
+	status)
+		options='--output --watch --wait --timeout --socket --help'
+		outputs='json'
+		words='' ;;
+	logs)
+		options='--namespace --output --container --follow --previous --tail --since --timestamps --socket --help'
+		outputs='json'
+		words='' ;;
+	images)
+		options='--output --no-headers --socket --help'
+		outputs='wide json'
+		words='' ;;
+	version)
+		options='--output --socket --help'
+		outputs='json'
+		words='' ;;
+	completion)
+		options='--help'
+		outputs=''
+		words='bash zsh fish' ;;
+	help)
+		options='--help'
+		outputs=''
+		words='get status logs images version completion help' ;;
+	*)
+		options='--config --state-dir --run-dir --socket --socket-group --bridge --pod-cidr --log-level --confirm-prune --dry-run --output --help --version'
+		outputs='text json'
+		words='' ;;
+	esac
+	if [ "$COMP_CWORD" = 1 ]; then
+		words='get status logs images version completion help'
+	fi
+	case $prev in
+	-o|--output) mapfile -t COMPREPLY < <(compgen -W "$outputs" -- "$cur"); return ;;
+	--socket|--config|--state-dir|--run-dir) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); return ;;
+	esac
+	case $cur in
+	-*) mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur") ;;
+	*) mapfile -t COMPREPLY < <(compgen -W "$words" -- "$cur") ;;
+	esac
+}
+complete -o default -F _recond recond
