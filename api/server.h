@@ -24,7 +24,7 @@ struct api_server;
 struct api_host {
 	/*
 	 * The images of the local store: an array of {repository, tag, digest, created (RFC 3339),
-	 * size}. Owned by the caller.
+	 * sizeBytes, inUse}. Owned by the caller.
 	 */
 	json_t *(*images)(void *data);
 	/*

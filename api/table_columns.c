@@ -416,7 +416,7 @@ static json_t *cell_image_created(const json_t *o, int64_t now_ns)
 static json_t *cell_image_size(const json_t *o, int64_t now_ns UNUSED)
 {
 	static const char *const units[] = {"B", "kB", "MB", "GB", "TB"};
-	double size = (double)json_path_int(o, "size", 0);
+	double size = (double)json_path_int(o, "sizeBytes", 0);
 	size_t unit = 0;
 	char text[32];
 
@@ -426,6 +426,11 @@ static json_t *cell_image_size(const json_t *o, int64_t now_ns UNUSED)
 	}
 	(void)snprintf(text, sizeof(text), "%.3g%s", size, units[unit]);
 	return json_string(text);
+}
+
+static json_t *cell_image_in_use(const json_t *o, int64_t now_ns UNUSED)
+{
+	return json_string(json_path_bool(o, "inUse", false) ? "True" : "False");
 }
 
 /* clang-format off */
@@ -524,6 +529,7 @@ static const struct table_column local_image_columns[] = {
 	{ "Digest", "string", "", 0, cell_image_digest },
 	{ "Created", "string", "", 0, cell_image_created },
 	{ "Size", "string", "", 0, cell_image_size },
+	{ "In Use", "string", "", 1, cell_image_in_use },
 	{ "Full Digest", "string", "", 1, cell_image_full_digest },
 };
 

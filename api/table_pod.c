@@ -151,7 +151,7 @@ static int count_total(const json_t *pod)
 static void start_text(struct pod_view *v, const json_t *pod)
 {
 	const json_t *scheduled = object_condition(pod, "PodScheduled");
-	const char *text = json_path_str(pod, "status.phase", "Unknown");
+	const char *text = json_path_str(pod, "status.phase", "Pending");
 	const char *reason = json_path_str(pod, "status.reason", "");
 
 	if (*reason)

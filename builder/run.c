@@ -148,10 +148,30 @@ static void add_line(struct strbuf *out, const char *s, size_t n)
 	}
 }
 
-/* Hand on the complete lines in BUF, and with ALL also what has no line end yet. */
-static int emit_lines(struct strbuf *buf, bool all, const struct run_options *o)
+/* Output on its way to the log. */
+struct output {
+	const struct run_options *o;
+	struct strbuf buf; /* read and not handed on */
+	size_t bytes;      /* read so far */
+	size_t lines;      /* handed on so far */
+};
+
+static void output_deinit(struct output *out)
 {
-	while (buf->len) {
+	strbuf_deinit(&out->buf);
+}
+
+static bool clipped(const struct output *out)
+{
+	return out->bytes > RUN_MAX_OUTPUT || out->lines >= RUN_MAX_LINES;
+}
+
+/* Hand on the complete lines, and with ALL also what has no line end yet. */
+static int emit_lines(struct output *out, bool all)
+{
+	struct strbuf *buf = &out->buf;
+
+	while (buf->len && out->lines < RUN_MAX_LINES) {
 		const char *nl = memchr(buf->data, '\n', buf->len);
 		size_t n = nl ? (size_t)(nl - buf->data) : buf->len;
 		autostrbuf line = STRBUF_INIT;
@@ -165,20 +185,20 @@ static int emit_lines(struct strbuf *buf, bool all, const struct run_options *o)
 		}
 		add_line(&line, buf->data, n - (n && buf->data[n - 1] == '\r'));
 		strbuf_consume(buf, n + (nl != NULL));
-		r = o->line(strbuf_str(&line), o->data);
+		out->lines++;
+		r = out->o->line(strbuf_str(&line), out->o->data);
 		if (r < 0)
 			return r;
 	}
 	return 0;
 }
 
-/* Until the last process that could write has gone. What is beyond the limit is read and dropped.
+/* Until the last process that could write has gone. What is beyond the limits is read and dropped.
  */
 static int pump_output(int fd, const struct run_options *o, struct err *err)
 {
-	autostrbuf buf = STRBUF_INIT;
+	_cleanup_(output_deinit) struct output out = {.o = o};
 	char chunk[4096];
-	size_t total = 0;
 	ssize_t n;
 	int r = 0;
 
@@ -187,16 +207,16 @@ static int pump_output(int fd, const struct run_options *o, struct err *err)
 			continue;
 		if (n < 0)
 			return err_errno(err, errno, "read the output of a step");
-		if (total > RUN_MAX_OUTPUT)
+		if (clipped(&out))
 			continue;
-		total += (size_t)n;
-		strbuf_add(&buf, chunk, (size_t)n);
-		r = emit_lines(&buf, total > RUN_MAX_OUTPUT, o);
-		if (r >= 0 && total > RUN_MAX_OUTPUT)
+		out.bytes += (size_t)n;
+		strbuf_add(&out.buf, chunk, (size_t)n);
+		r = emit_lines(&out, clipped(&out));
+		if (r >= 0 && clipped(&out))
 			r = o->line("[output clipped]", o->data);
 	}
 	if (r >= 0)
-		r = emit_lines(&buf, true, o);
+		r = emit_lines(&out, true);
 	return r < 0 ? err_errno(err, r, "hand on the output of a step") : 0;
 }
 

@@ -12,8 +12,10 @@
 
 #define RUN_HOSTNAME "recond-build"
 #define RUN_MAX_PIDS 8192
-#define RUN_MAX_OUTPUT (2u << 20) /* of one step; more is dropped and the log says so */
-#define RUN_MAX_LINE (16u << 10)  /* a longer line of output is cut into several */
+/* Of one step; what is beyond either is dropped and the log says so. */
+#define RUN_MAX_OUTPUT (2u << 20)
+#define RUN_MAX_LINES 20000u
+#define RUN_MAX_LINE (16u << 10) /* a longer line of output is cut into several */
 
 /* One line of output without its line end, escaped for terminals. Non-zero ends the step. */
 typedef int (*run_line_fn)(const char *line, void *data);

@@ -6,6 +6,7 @@
 #include "cmd/status_view.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -16,11 +17,11 @@
 
 #define BAR_CELLS 10
 #define COLUMNS_MAX 6
+#define NOTE_INDENT 4
 #define RESET "\033[0m"
 #define RED "\033[31m"
 #define GREEN "\033[32m"
 #define YELLOW "\033[33m"
-#define BOLD "\033[1m"
 
 /* What a phase or state means for the eye and for the exit status. */
 static const struct {
@@ -415,15 +416,43 @@ static void add_line(struct strbuf *out, const struct section *s, const char *co
 	add_cut(out, strbuf_str(&line), style->width);
 }
 
+/* How many bytes of TEXT stand on a line of WIDTH columns: up to the last space that fits. */
+static size_t wrap_at(const char *text, unsigned int width)
+{
+	size_t best = 0;
+	unsigned int column = 0;
+	size_t i;
+
+	for (i = 0; text[i]; i++) {
+		if (((unsigned char)text[i] & 0xc0) == 0x80)
+			continue;
+		if (text[i] == ' ')
+			best = i;
+		if (column++ == width)
+			return best > 0 ? best : i;
+	}
+	return i;
+}
+
+/* A note below a row, wrapped rather than cut: it is the reason somebody looks for. */
 static void add_note(struct strbuf *out, const char *note, const struct status_style *style)
 {
+	unsigned int width = style->width > 2 * NOTE_INDENT ? style->width - NOTE_INDENT : UINT_MAX;
 	autostrlist lines = {};
 
 	strlist_split(&lines, note, '\n');
 	for (size_t i = 0; i < lines.n; i++) {
-		autofree char *line = mem_asprintf("  └ %s", lines.items[i]);
+		const char *rest = lines.items[i];
+		const char *before = "  └ ";
 
-		add_cut(out, line, style->width);
+		while (*rest) {
+			size_t n = wrap_at(rest, width);
+
+			strbuf_addf(out, "%s%.*s\n", before, (int)n, rest);
+			rest += n;
+			rest += strspn(rest, " ");
+			before = "    ";
+		}
 	}
 }
 
@@ -455,7 +484,7 @@ static void add_section(struct strbuf *out, const struct section *s, const struc
 	}
 	if (out->len > 0)
 		strbuf_addc(out, '\n');
-	add_line(out, s, s->headers, widths, style, style->colour ? BOLD : "");
+	add_line(out, s, s->headers, widths, style, "");
 	for (size_t i = 0; i < keys.n; i++) {
 		add_line(out, s, (const char *const *)rows[i].cells, widths, style, rows[i].colour);
 		if (rows[i].note)

@@ -6,7 +6,6 @@
 
 #include <assert.h>
 #include <stdarg.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,10 +23,15 @@ void findings_deinit(struct findings *f)
 	*f = (struct findings){.n = 0};
 }
 
+bool findings_full(const struct findings *f)
+{
+	return f->n > FINDINGS_MAX;
+}
+
 void findings_add_text(struct findings *f, const char *file, unsigned int line, unsigned int column,
 		       const char *text)
 {
-	if (f->n > FINDINGS_MAX)
+	if (findings_full(f))
 		return;
 	GROW(f->items, f->cap, f->n + 1);
 	f->items[f->n] = (struct finding){
@@ -42,9 +46,12 @@ void findings_add_text(struct findings *f, const char *file, unsigned int line, 
 static void add(struct findings *f, const struct finding_place *at, const struct path *path,
 		bool key, const char *message)
 {
-	const struct mark *m = at->mark ? mark_find(at->mark, path) : NULL;
+	const struct mark *m;
 	autostrbuf text = STRBUF_INIT;
 
+	if (findings_full(f))
+		return;
+	m = at->mark ? mark_find(at->mark, path) : NULL;
 	strbuf_adds(&text, at->object);
 	if (path) {
 		strbuf_adds(&text, ": ");

@@ -6,11 +6,12 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "reconciler/mark.h"
 
-#define FINDINGS_MAX 1000 /* of one app; then a last one says that there are more */
+#define FINDINGS_MAX 300 /* of one app; then a last one says that there are more */
 
 struct finding {
 	char *file; /* NULL: no place */
@@ -30,6 +31,10 @@ struct finding_place {
 	const struct mark *mark;
 	const char *object; /* "Deployment/web" */
 };
+
+/* Is there room for no more? Then looking further is a waste; each finding costs a search for its
+ * place. */
+bool findings_full(const struct findings *f);
 
 /* Free all findings; F is empty and usable again. */
 void findings_deinit(struct findings *f);

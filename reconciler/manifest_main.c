@@ -28,14 +28,30 @@
 static int confine(void)
 {
 	static const int allowed[] = {
-		SCMP_SYS(read),           SCMP_SYS(readv),           SCMP_SYS(write),
-		SCMP_SYS(writev),         SCMP_SYS(recvmsg),         SCMP_SYS(recvfrom),
-		SCMP_SYS(sendmsg),        SCMP_SYS(sendto),          SCMP_SYS(brk),
-		SCMP_SYS(munmap),         SCMP_SYS(mremap),          SCMP_SYS(madvise),
-		SCMP_SYS(futex),          SCMP_SYS(getrandom),       SCMP_SYS(close),
-		SCMP_SYS(exit),           SCMP_SYS(exit_group),      SCMP_SYS(gettid),
-		SCMP_SYS(getpid),         SCMP_SYS(tgkill),          SCMP_SYS(rt_sigreturn),
-		SCMP_SYS(rt_sigprocmask), SCMP_SYS(restart_syscall),
+		SCMP_SYS(read),
+		SCMP_SYS(readv),
+		SCMP_SYS(write),
+		SCMP_SYS(writev),
+		SCMP_SYS(recvmsg),
+		SCMP_SYS(recvfrom),
+		SCMP_SYS(sendmsg),
+		SCMP_SYS(sendto),
+		SCMP_SYS(brk),
+		SCMP_SYS(munmap),
+		SCMP_SYS(mremap),
+		SCMP_SYS(madvise),
+		SCMP_SYS(futex),
+		SCMP_SYS(getrandom),
+		SCMP_SYS(close),
+		SCMP_SYS(exit),
+		SCMP_SYS(exit_group),
+		SCMP_SYS(gettid),
+		SCMP_SYS(getpid),
+		SCMP_SYS(tgkill),
+		SCMP_SYS(rt_sigreturn),
+		SCMP_SYS(rt_sigprocmask),
+		SCMP_SYS(restart_syscall),
+		SCMP_SYS(sysinfo), /* qsort() of glibc 2.36 */
 	};
 	scmp_filter_ctx ctx;
 	int r = 0;

@@ -26,6 +26,8 @@ void mark_deinit(struct mark *m)
 struct mark *mark_add(struct mark *m, struct mark *child)
 {
 	GROW(m->children, m->cap, m->n + 1);
+	if (child->key)
+		child->hash = str_fnv32(STR_FNV32_INIT, child->key, strlen(child->key));
 	m->children[m->n] = *child;
 	*child = (struct mark){.line = child->line};
 	return &m->children[m->n++];
@@ -34,12 +36,15 @@ struct mark *mark_add(struct mark *m, struct mark *child)
 /* The child behind one step. Of several with one key the last counts: it gave the value. */
 static const struct mark *child_find(const struct mark *m, const struct path *step)
 {
+	uint32_t hash;
+
 	if (!step->key)
 		return step->index < m->n && !m->children[step->index].key
 			       ? &m->children[step->index]
 			       : NULL;
+	hash = str_fnv32(STR_FNV32_INIT, step->key, strlen(step->key));
 	for (size_t i = m->n; i > 0; i--)
-		if (str_eq(m->children[i - 1].key, step->key))
+		if (m->children[i - 1].hash == hash && str_eq(m->children[i - 1].key, step->key))
 			return &m->children[i - 1];
 	return NULL;
 }

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/strbuf.h"
 
@@ -14,6 +15,7 @@ struct mark {
 	unsigned int line, column;         /* of the value, from 1 */
 	unsigned int key_line, key_column; /* of its key; the same for an element of a list */
 	char *key;                         /* owned; NULL for an element */
+	uint32_t hash;                     /* of the key; set by mark_add */
 	struct mark *children;
 	size_t n;
 	size_t cap;

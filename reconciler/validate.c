@@ -276,6 +276,8 @@ static void check_object(const struct validation *v, const struct schema *s, con
 		const struct schema_field *f = schema_field(s, key);
 		const char *near;
 
+		if (findings_full(v->errors))
+			return;
 		if (f && !json_is_null(value)) {
 			check_field(v, f, value, MEMBER(path, key));
 		} else if (!f) {

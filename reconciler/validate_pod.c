@@ -286,6 +286,8 @@ static void check_mounts(const struct validation *v, const struct path *path, co
 		const char *name = json_string_value(json_object_get(m, "name"));
 		const char *near;
 
+		if (findings_full(v->errors))
+			return;
 		if (!name || !*name || listed(volumes, name))
 			continue;
 		near = str_nearest(name, volumes);

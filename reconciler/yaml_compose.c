@@ -311,7 +311,10 @@ static void merge_one(struct mapping *m, const json_t *source, const struct mark
 	json_t *v;
 
 	json_object_foreach((json_t *)source, key, v) {
-		struct mark mark = {at->line, at->column, at->line, at->column, NULL, NULL, 0, 0};
+		struct mark mark = {.line = at->line,
+				    .column = at->column,
+				    .key_line = at->line,
+				    .key_column = at->column};
 
 		member_put(m, key, json_incref(v), &mark);
 	}

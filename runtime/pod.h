@@ -121,7 +121,7 @@ int pod_sandbox_up(struct pod_runtime *rt, const json_t *request, struct err *er
 
 /*
  * Start a container in a ready sandbox. 0 when it is under way, -EINVAL for a malformed request or
- * an unknown pod, -EEXIST when this attempt was made before.
+ * an unknown pod, -EEXIST when this attempt was made before or another one has not ended.
  */
 int pod_container_start(struct pod_runtime *rt, const json_t *request, struct err *err);
 

@@ -123,11 +123,21 @@ static int check_request(const json_t *q, struct err *err)
 	return 0;
 }
 
+/* The attempt of container NAME that may still run, or NULL. */
+static struct pod_container *find_live(struct pod *pod, const char *name)
+{
+	for (size_t i = 0; i < pod->n; i++)
+		if (pod->containers[i]->state != CONTAINER_EXITED &&
+		    str_eq(pod->containers[i]->name, name))
+			return pod->containers[i];
+	return NULL;
+}
+
 int pod_container_start(struct pod_runtime *rt, const json_t *q, struct err *err)
 {
 	const char *name = json_path_str(q, "name", "");
 	unsigned int attempt = (unsigned int)json_path_int(q, "attempt", 0);
-	struct pod_container *c;
+	struct pod_container *c, *live;
 	struct pod *pod;
 	int r = check_request(q, err);
 
@@ -136,6 +146,10 @@ int pod_container_start(struct pod_runtime *rt, const json_t *q, struct err *err
 	pod = pod_find(rt, json_path_str(q, "podUid", ""));
 	if (!pod || pod->state != POD_READY)
 		return err_invalid(err, "container '%s': its pod has no sandbox", name);
+	live = find_live(pod, name);
+	if (live && live->attempt != attempt)
+		return err_set(err, ERR_INVALID, EEXIST, NULL,
+			       "container '%s': attempt %u has not ended", name, live->attempt);
 	if (pod_container_find(pod, name, attempt))
 		return err_set(err, ERR_INVALID, EEXIST, NULL,
 			       "container '%s': attempt %u was made before", name, attempt);

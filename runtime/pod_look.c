@@ -175,28 +175,32 @@ static bool look_at_start(struct pod_container *c)
 	return false;
 }
 
-/* The records of earlier attempts have served once a later one runs. */
+/*
+ * The records of earlier attempts have served once a later one runs. The log of the attempt before
+ * it stays readable ("logs --previous"), the one before that goes.
+ */
 static void forget_older(struct pod_container *c)
 {
 	struct pod *pod = c->pod;
+	struct pod_log old = {pod->ns, pod->name, pod->uid, c->name, c->attempt - 2};
 
 	for (size_t i = 0; i < pod->n;) {
 		struct pod_container *o = pod->containers[i];
+		autofree char *log = NULL;
+		json_t *extra;
 
-		if (o->state == CONTAINER_EXITED && o->attempt < c->attempt &&
-		    str_eq(o->name, c->name)) {
-			autofree char *log = pod_container_log(o);
-			json_t *extra = json_pack("{s:s, s:b}", "id", o->id, "keepRecords", 0);
-
-			/* The log of the attempt before this one stays readable ("logs
-			 * --previous"). */
-			if (o->attempt + 1 < c->attempt)
-				json_set(extra, "removeLog", json_text(log));
-			pod_task_add(pod->rt, POD_VERB_CONTAINER_CLEAN, pod, NULL, extra);
-			pod_container_drop(o);
+		if (o->state != CONTAINER_EXITED || o->attempt >= c->attempt ||
+		    !str_eq(o->name, c->name)) {
+			i++;
 			continue;
 		}
-		i++;
+		extra = json_pack("{s:s, s:b}", "id", o->id, "keepRecords", 0);
+		if (c->attempt >= 2) {
+			log = pod_log_path(pod->rt, &old);
+			json_set(extra, "removeLog", json_text(log));
+		}
+		pod_task_add(pod->rt, POD_VERB_CONTAINER_CLEAN, pod, NULL, extra);
+		pod_container_drop(o);
 	}
 }
 

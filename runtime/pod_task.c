@@ -222,7 +222,7 @@ void pod_task_run(struct pod_runtime *rt)
 static void network_done(struct pod_task *t, const struct err *err)
 {
 	struct pod_runtime *rt = t->rt;
-	struct pod_task **at = &rt->queue;
+	struct pod_task **at = &rt->queue, *failed = NULL;
 
 	rt->network_wanted = false;
 	rt->network_ready = !err;
@@ -232,7 +232,8 @@ static void network_done(struct pod_task *t, const struct err *err)
 				 LOG_KV("bridge", rt->bridge));
 		return;
 	}
-	/* The next sandbox tries again. */
+	/* The next sandbox tries again; a callback may ask for it, so first take out those of now.
+	 */
 	while (*at) {
 		struct pod_task *s = *at;
 
@@ -241,9 +242,15 @@ static void network_done(struct pod_task *t, const struct err *err)
 			continue;
 		}
 		*at = s->next;
+		s->next = failed;
+		failed = s;
+	}
+	while (failed) {
+		struct pod_task *s = failed;
+
+		failed = s->next;
 		sandbox_done(s, err);
 		task_free(s);
-		at = &rt->queue;
 	}
 }
 

@@ -4,13 +4,11 @@
 # The whole way with real containers: a folder becomes running pods, an edit rolls them, a bad image
 # and a container that cannot be created hold the app, a restart changes nothing of it.
 # timeout: 180
-# serial
 . "$SOURCE_DIR/tests/lib/sh/harness.sh"
 . "$SOURCE_DIR/tests/lib/sh/app.sh"
 need_root
 need_cmd crun curl ip busybox skopeo
 
-host_snapshot >"$T/host.before"
 app_new 3 "hello 1"
 recond_start "$SRC"
 wait_until 40 app_phase_is Verified
@@ -72,5 +70,5 @@ ok "skopeo reads the image in place"
 app_remove_all
 ip link del "$BRIDGE"
 rm -rf "$STATE"
-wait_until 10 host_unchanged "$T/host.before"
+wait_until 10 host_clean
 ok "nothing is left on the host"

@@ -40,6 +40,15 @@ event '"event":"refused".*made before'
 ok "the same attempt is refused while it is known"
 
 mark
+start u1 twice 0 "while :; do sleep 1; done"
+event 'container_started.*"name":"twice"'
+start u1 twice 1 "true"
+event '"event":"refused".*has not ended'
+echo '{"op":"signal","uid":"u1","name":"twice","attempt":0,"signo":9}' >&8
+event 'container_exited.*"exit_code":137.*"name":"twice".*"signal":9'
+ok "a second attempt beside a running one is refused"
+
+mark
 start u1 k 0 "trap 'exit 7' TERM; echo up; while :; do sleep 0.1; done"
 event 'container_started.*"name":"k"'
 wait_until 5 grep -q up "$STATE/logs/default_u1_u1/k/0.log"

@@ -14,8 +14,7 @@ LICENCE = {
     "libgcc_s": "GPL-3+ with runtime exception", "libasan": "MIT", "libubsan": "MIT", "libgcov": "runtime exception",
     "libjansson": "MIT", "libyaml-0": "MIT", "libgit2": "GPL-2 with linking exception", "libarchive": "BSD-2",
     "libcurl": "curl", "libcrypto": "Apache-2.0", "libssl": "Apache-2.0", "libsqlite3": "public domain",
-    "libsystemd": "LGPL-2.1+", "libmicrohttpd": "LGPL-2.1+", "libmnl": "LGPL-2.1+", "libnl-3": "LGPL-2.1",
-    "libnl-route-3": "LGPL-2.1", "libseccomp": "LGPL-2.1",
+    "libsystemd": "LGPL-2.1+", "libmicrohttpd": "LGPL-2.1+", "libmnl": "LGPL-2.1+", "libseccomp": "LGPL-2.1",
 }
 WORKERS_ONLY = {"libgit2", "libcurl", "libarchive", "libyaml-0"}
 DAEMON = "recond"

@@ -67,6 +67,7 @@ wait_until() {
 	shift
 	until "$@" >/dev/null 2>&1; do
 		if [ "$(now_cs)" -ge "$wait_deadline_" ]; then
+			("$@") >&2 || :
 			fail "not within ${wait_limit_} s: $*"
 		fi
 		[ -z "${RECOND_PID:-}" ] || recond_alive || fail "the daemon died while waiting for: $*"
@@ -182,31 +183,40 @@ busybox_context() {
 
 # --- the host -------------------------------------------------------------------------------------
 
-# host_snapshot: everything a pod leaves on a host, one line each, sorted. For tests that run alone
-# ("# serial"): compare before and after with host_unchanged.
-host_snapshot() {
-	{
-		awk '{ print "mount", $5 }' /proc/self/mountinfo
-		ip -o link show | awk -F': ' '{ print "link", $2 }'
-		find /sys/fs/cgroup -type d -path '*recond*' -printf 'cgroup %p\n' 2>/dev/null || :
-	} | sort
-}
-
-# host_unchanged FILE: fails when the host differs from the snapshot in FILE.
-host_unchanged() {
-	host_snapshot >"$T/host.now"
-	diff -u "$1" "$T/host.now" || fail "the host is not as it was before"
-}
-
-# host_leftovers: what this test still has on the host: processes, mounts, links, containers.
+# host_leftovers: what this test still has on the host: processes, mounts, links, pods' cgroups. A
+# daemon keeps its bridge and the empty cgroups above its pods; the bridge is listed, those are not.
 host_leftovers() {
 	for pid_ in $(leftover_pids_); do
-		echo "process $pid_ $(tr '\0' ' ' <"/proc/$pid_/cmdline" 2>/dev/null)"
+		echo "process $pid_ $(tr '\0' ' ' 2>/dev/null <"/proc/$pid_/cmdline")"
 	done
 	awk -v t="$T/" 'index($5, t) == 1 { print "mount", $5 }' /proc/self/mountinfo
 	if command -v ip >/dev/null; then
 		ip -o link show dev "$BRIDGE" 2>/dev/null | awk -F': ' '{ print "link", $2 }'
+		ip -o link show master "$BRIDGE" 2>/dev/null | awk -F': ' '{ print "link", $2 }'
 	fi
+	leftover_cgroups_ | sed -n 's|^.*/pod|cgroup &|p'
+}
+
+# host_clean: succeeds when this test has nothing on the host any more, else prints what it has.
+host_clean() {
+	host_left_=$(host_leftovers)
+	[ -z "$host_left_" ] || {
+		printf '%s\n' "$host_left_"
+		return 1
+	}
+}
+
+# The daemon's cgroups stand below a name made from its run directory: 32-bit FNV-1a, in hex.
+leftover_cgroups_() {
+	fnv_=2166136261
+	rest_=$STATE/run
+	while [ -n "$rest_" ]; do
+		char_=${rest_%"${rest_#?}"}
+		fnv_=$((((fnv_ ^ $(printf '%d' "'$char_")) * 16777619) & 0xffffffff))
+		rest_=${rest_#?}
+	done
+	name_=$(printf '%08x' "$fnv_")
+	find /sys/fs/cgroup -depth -type d -path "*/recond/$name_*" 2>/dev/null
 }
 
 # Processes that carry this test's directory in their command line: monitors, workers, the daemon.
@@ -249,6 +259,8 @@ cleanup_() {
 				umount -l "$mount_" 2>/dev/null
 			done
 		ip link delete "$BRIDGE" 2>/dev/null
+		nft delete table ip "recond-$BRIDGE" 2>/dev/null
+		leftover_cgroups_ | xargs -r rmdir 2>/dev/null
 	fi
 	if [ -n "${KEEP:-}" ]; then
 		echo "kept: $T" >&2

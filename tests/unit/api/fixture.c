@@ -63,7 +63,7 @@ static json_t *host_images(void *data UNUSED)
 	return json_pack("[{s:s, s:s, s:s, s:s, s:I}]", "repository", "site/page", "tag", "latest",
 			 "digest",
 			 "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef",
-			 "created", "2020-01-01T00:00:00Z", "size", (json_int_t)4190000);
+			 "created", "2020-01-01T00:00:00Z", "sizeBytes", (json_int_t)4190000);
 }
 
 static char *host_log_path(void *data, const char *ns UNUSED, const char *pod UNUSED,

@@ -215,7 +215,7 @@ static const struct {
 	  "n|Held|0123456789ab|fedcba987654|ErrImagePull|60m" },
 	{ "a build that runs", KIND_IMAGE, false, "{" META ", 'status': {'phase': 'Building', 'step': 3, 'steps': 7}}",
 	  "n|Building|3/7|<none>|60m" },
-	{ "an object with nothing in it", KIND_POD, false, "{'metadata': {'name': 'n'}}", "n|0/0|Unknown|0|<unknown>" },
+	{ "an object with nothing in it", KIND_POD, false, "{'metadata': {'name': 'n'}}", "n|0/0|Pending|0|<unknown>" },
 	/* clang-format on */
 };
 
@@ -239,7 +239,7 @@ Test(table, sizes_have_three_digits)
 		     {4190000, "4.19MB"}, {999600, "1MB"}, {12345678901, "12.3GB"}};
 
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
-		autojson *image = json_pack("{s:I}", "size", sizes[i].size);
+		autojson *image = json_pack("{s:I}", "sizeBytes", sizes[i].size);
 		autofree char *got = cells(table_of_local_images(), image, false);
 
 		cr_expect(str_has_suffix(got, sizes[i].want), "%lld: got %s, want %s",

@@ -135,6 +135,26 @@ Test(print, status_is_cut_at_the_width_of_the_terminal_and_keeps_its_colours_clo
 	status_model_deinit(&m);
 }
 
+Test(print, the_reason_below_an_app_is_wrapped_not_cut)
+{
+	struct status_style style = {.width = 20};
+	autojson *columns = json_array();
+	autojson *table = json_pack("{s:[{s:[], s:{s:{s:s}, s:{s:s}}}]}", "rows", "cells", "object",
+				    "metadata", "name", "site", "status", "message",
+				    "one two three four fünf sechs averyverylongwordindeed");
+	autostrbuf out = STRBUF_INIT;
+	struct status_model m;
+
+	status_model_init(&m);
+	status_model_take(&m, STATUS_APPS, columns, table, false);
+	status_view_add(&out, &m, &style);
+	cr_expect(
+		strstr(strbuf_str(&out),
+		       "  └ one two three\n    four fünf sechs\n    averyverylongwor\n    dindeed\n"),
+		"%s", strbuf_str(&out));
+	status_model_deinit(&m);
+}
+
 Test(print, a_change_is_told_once)
 {
 	struct status_style style = {};

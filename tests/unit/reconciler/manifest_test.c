@@ -8,6 +8,7 @@
 #include <criterion/criterion.h>
 #include <fts.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/json.h"
 #include "base/mem.h"
@@ -150,6 +151,59 @@ Test(manifest, many_files_that_are_no_manifests_are_counted_not_listed)
 	cr_expect_eq(json_array_size(notes), 6);
 	cr_expect_str_eq(json_string_value(json_array_get(notes, 5)),
 			 "2995 more files or documents are not Kubernetes objects: left alone");
+}
+
+/* ---- what could be used to stop the decoder ---- */
+
+static char *numbered(const char *head, const char *before, const char *after, size_t times)
+{
+	struct strbuf out = STRBUF_INIT;
+
+	strbuf_adds(&out, head);
+	for (size_t i = 0; i < times; i++)
+		strbuf_addf(&out, "%s%zu%s", before, i, after);
+	return strbuf_take(&out);
+}
+
+/* Decode TEXT (freed) within seconds of CPU although it has an error at every turn. */
+static void check_bounded(const char *sentence, char *text)
+{
+	autofree char *owned = text;
+	const struct manifest_file file = {
+		.path = "a/x.yaml", .content = text, .len = strlen(text)};
+	const struct manifest_app app = {.name = "a", .files = &file, .n_files = 1};
+	const struct manifest_input input = {.apps = &app, .n_apps = 1};
+	clock_t begin = clock();
+	autojson *result = manifest_decode(&input);
+	double took = (double)(clock() - begin) / CLOCKS_PER_SEC;
+	size_t errors = json_array_size(json_path(result, "apps.[0].errors"));
+
+	cr_expect(errors > 0 && errors < 400, "%s: %zu errors", sentence, errors);
+	cr_expect_lt(took, 5.0, "%s took %.2f s of CPU", sentence,
+		     took); /* 0.3 s without sanitizers */
+}
+
+#define POD "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n"
+
+Test(manifest, hostile_manifests_are_refused_in_bounded_time)
+{
+	autofree char *mounts =
+		numbered(POD "  containers:\n  - name: c\n    image: i\n    volumeMounts:\n",
+			 "    - {mountPath: /a, name: w", "}\n", 12000);
+	autofree char *volumes = numbered("  volumes:\n", "  - {name: v", "}\n", 12000);
+
+	check_bounded("80,000 unknown fields", numbered(POD, "  k", ": 1\n", 80000));
+	check_bounded("80,000 keys of the wrong form",
+		      numbered("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n",
+			       "  'k ", "': a\n", 60000));
+	check_bounded("12,000 mounts of none of 12,000 volumes",
+		      mem_asprintf("%s%s", mounts, volumes));
+	check_bounded("20,000 ports of one name",
+		      numbered(POD "  containers:\n  - name: c\n    image: i\n    ports:\n",
+			       "    - {name: p, containerPort: ", "}\n", 20000));
+	check_bounded("many objects of one name",
+		      numbered("", "---\n{apiVersion: v1, kind: ConfigMap, metadata: {name: a}} #",
+			       "\n", 250));
 }
 
 /* What is shown to people must work. */
