@@ -14,7 +14,7 @@ complete -c recond -n '__fish_use_subcommand' -l socket-group -r -d 'whose membe
 complete -c recond -n '__fish_use_subcommand' -l bridge -r -d 'the bridge pods are on (default: recond0)'
 complete -c recond -n '__fish_use_subcommand' -l pod-cidr -r -d 'addresses of pods (default: 10.88.0.0/16)'
 complete -c recond -n '__fish_use_subcommand' -l log-level -r -d 'error, warn, info or debug (default: info)'
-complete -c recond -n '__fish_use_subcommand' -l confirm-prune -r -d 'let this revision delete most of an app, or all of it'
+complete -c recond -n '__fish_use_subcommand' -l confirm-prune -r -d 'let this revision delete most of a large app, or everything'
 complete -c recond -n '__fish_use_subcommand' -l dry-run -d 'print the plan: exit status 0 nothing to do, 1 changes, 2 errors'
 complete -c recond -n '__fish_use_subcommand' -l output -s o -x -a 'text json' -d 'of a dry run: text or json'
 complete -c recond -n '__fish_use_subcommand' -l help -s h -d 'print this help'

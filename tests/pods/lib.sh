@@ -69,6 +69,7 @@ pods_kill() {
 pods_stop() {
 	exec 8>&-
 	wait "$PODS_PID" || fail "podctl ended with $?: $(cat "$T/podctl.log")"
+	find /sys/fs/cgroup -depth -type d -path "*$PODCTL_CGROUP_ROOT*" -exec rmdir {} + 2>/dev/null || :
 	if grep -qE "$SANITIZER_TEXT" "$T/podctl.log"; then
 		fail "a sanitizer reported: $(cat "$T/podctl.log")"
 	fi

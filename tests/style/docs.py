@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is written must mean something to a reader who has only this repository: no numbers of a
 tracker, no paths of the machine it was written on, no link that leads nowhere. Decision records keep
-their form."""
+their form, and a test that the threat model names is there."""
 
 import os
 import re
@@ -18,6 +18,9 @@ LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 TEXT = (".md", ".c", ".h", ".sh", ".py", ".txt", ".cmake", ".yaml", ".yml", ".json", ".1", ".5", ".7", ".8", ".service", ".conf")
 SECTIONS = ["## Context", "## Decision", "## Consequences", "## Rejected"]
 RECORD_LINES = 60
+THREATS = "docs/THREAT_MODEL.md"
+CASE = re.compile(r"^\s*(?:Test|ParameterizedTest)\((?:[^()]*?, )?(\w+), (\w+)", re.M)
+SHOWN = re.compile(r"^\s*ok \"(.*)\"", re.M)
 
 
 def check_words(gate, path, text):
@@ -43,6 +46,35 @@ def check_record(gate, path, text):
         gate.fail("record", path, f"longer than {RECORD_LINES} lines")
 
 
+def known_tests(gate):
+    """Names as the threat model writes them: "suite/case", "fuzz/target", and lines "script.sh: words"."""
+    names, lines = set(), []
+    for path in gate.files(".c", ".sh", under=["tests"]):
+        if path.startswith("tests/fuzz/"):
+            names.add("fuzz/" + os.path.basename(path)[: -len(".c")])
+        elif path.endswith(".c"):
+            names.update("/".join(m) for m in CASE.findall(gate.read(path)))
+        elif path.startswith("tests/integration/"):
+            lines += [f"{os.path.basename(path)}: {words}" for words in SHOWN.findall(gate.read(path))]
+    return names, lines
+
+
+def check_threats(gate, text):
+    """The last cell of a row with an id: tests, each in backquotes, or "not yet"."""
+    names, lines = known_tests(gate)
+    for row in re.findall(r"^\| [A-Z]\d+ \|.*\|$", text, re.M):
+        threat, *_, cell = [c.strip() for c in row.strip("|").split("|")]
+        tests = re.findall(r"`([^`]+)`", cell)
+        if not tests and not cell.startswith("not yet"):
+            gate.fail("threat", THREATS, f"{threat} names no test")
+        for test in tests:
+            script, _, words = test.partition(": ")
+            if test.startswith("tests/") or test in names:
+                continue
+            if not words or not any(line.startswith(script + ": ") and words in line for line in lines):
+                gate.fail("threat", THREATS, f"{threat}: there is no test '{test}'")
+
+
 def main():
     gate = Gate("docs")
     files = gate.files(*TEXT)
@@ -52,6 +84,8 @@ def main():
             check_words(gate, path, text)
         if path.endswith(".md"):
             check_links(gate, path, text)
+        if path == THREATS:
+            check_threats(gate, text)
         if re.match(r"docs/decisions/\d{4}-", path):
             check_record(gate, path, text)
     gate.finish(f"{len(files)} files")
