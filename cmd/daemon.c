@@ -15,7 +15,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
@@ -106,11 +105,16 @@ static void env_random(void *data UNUSED, void *buf, size_t n)
 	clock_random(buf, n);
 }
 
-/* One daemon per state directory: the lock goes with the process, however it ends. */
+/*
+ * One daemon per state directory. A record lock goes with this process, however it ends; one by
+ * flock(2) would live on in a child that was forked but has not reached its exec when we are
+ * killed.
+ */
 static int lock_state(const struct options *o, int *ret_fd, struct err *err)
 {
 	autofree char *path = mem_asprintf("%s/lock", o->state_dir);
 	autoclose int root = fs_open("/", O_PATH | O_DIRECTORY, 0);
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	autoclose int fd = -1;
 	int r;
 
@@ -123,7 +127,7 @@ static int lock_state(const struct options *o, int *ret_fd, struct err *err)
 	fd = fs_open(path, O_RDWR | O_CREAT, 0600);
 	if (fd < 0)
 		return err_errno(err, fd, "%s", path);
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+	if (fcntl(fd, F_SETLK, &whole) < 0)
 		return err_set(
 			err, ERR_FATAL, EBUSY, "Locked",
 			"another recond runs on %s: stop it, or give this one its own --state-dir",
