@@ -286,7 +286,9 @@ int scalar_resolve(struct scalar *ret, const char **ret_problem, const char *tag
 	int r = 0;
 
 	assert(ret && ret_problem && text);
-	s.text = mem_strndup(text, n);
+	s.text = mem_alloc(n + 1); /* may hold NUL characters */
+	memcpy(s.text, text, n);
+	s.text[n] = '\0';
 	s.len = n;
 	if (tag) {
 		if (own)

@@ -134,6 +134,7 @@ static const struct {
 	{ "a mapping as key", "{a: 1}: 2\n", " !1:1 a key must be a scalar" },
 	{ "a binary key that is no text", "!!binary gA==: 1\n", " !1:1 the key is not UTF-8" },
 	{ "a binary value that is no text", "a: !!binary gA==\n", " !1:4 the text is not UTF-8" },
+	{ "a quoted key with text behind a NUL", "\"a\\0bcdefghijklmnop\": 1\n", " !1:1 a key must not contain a NUL character" },
 	{ "a binary key with a NUL", "!!binary AA==: 1\n", " !1:1 a key must not contain a NUL character" },
 	{ "an undefined alias", "a: *b\n", " !1:4 there is no anchor 'b'" },
 	{ "an anchor in its own node", "a: &x\n  b: *x\n", " !2:6 the anchor 'x' contains itself" },
