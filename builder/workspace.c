@@ -63,13 +63,28 @@ static void collect(int tmp_fd, const char *cgroup_root)
 	(void)closedir(dir);
 }
 
+/* The directory of this build, locked. The caller holds the lock of the directory above. */
+static int make_own(struct workspace *w)
+{
+	unsigned char random[8];
+	int r;
+
+	clock_random(random, sizeof(random));
+	str_hex(w->id, random, sizeof(random));
+	r = fs_mkdir_p(w->tmp_fd, w->id, 0700);
+	if (r >= 0)
+		r = w->fd = fs_open_at(w->tmp_fd, w->id, O_RDONLY | O_DIRECTORY, 0);
+	if (r >= 0)
+		r = flock(w->fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+	return r;
+}
+
 int workspace_open(struct workspace *ret, struct image_store *store, const char *cgroup_root,
 		   struct err *err)
 {
 	const char *state = image_store_state_dir(store);
 	autoclose int dir = fs_open(state, O_RDONLY | O_DIRECTORY, 0);
 	struct workspace w = {.tmp_fd = -1, .fd = -1, .cgroup_root = cgroup_root, .store = store};
-	unsigned char random[8];
 	int r;
 
 	r = dir < 0 ? dir : fs_mkdir_p(dir, "build/tmp", 0700);
@@ -77,15 +92,14 @@ int workspace_open(struct workspace *ret, struct image_store *store, const char 
 		r = w.tmp_fd = fs_open_at(dir, "build/tmp", O_RDONLY | O_DIRECTORY, 0);
 	if (r < 0)
 		return err_errno(err, r, "build directory in '%s'", state);
-	collect(w.tmp_fd, cgroup_root);
-
-	clock_random(random, sizeof(random));
-	str_hex(w.id, random, sizeof(random));
-	r = fs_mkdir_p(w.tmp_fd, w.id, 0700);
-	if (r >= 0)
-		r = w.fd = fs_open_at(w.tmp_fd, w.id, O_RDONLY | O_DIRECTORY, 0);
-	if (r >= 0)
-		r = flock(w.fd, LOCK_EX | LOCK_NB) < 0 ? -errno : 0;
+	/* One at a time, or a build that collects takes the directory another has not locked yet.
+	 */
+	r = flock(w.tmp_fd, LOCK_EX) < 0 ? -errno : 0;
+	if (r >= 0) {
+		collect(w.tmp_fd, cgroup_root);
+		r = make_own(&w);
+		(void)flock(w.tmp_fd, LOCK_UN);
+	}
 	if (r < 0) {
 		(void)close(w.tmp_fd);
 		(void)mem_close(w.fd);
