@@ -103,7 +103,7 @@ mark
 for p in $PODS; do
 	down "$p"
 done
-nothing_left || fail "left: $(left)"
+wait_until 5 nothing_left
 [ "$(crun --root "$RUN/crun" list -q | wc -l)" = 0 ] || fail "crun still knows containers"
 ok "nothing is left"
 pods_stop

@@ -145,7 +145,7 @@ ok "working directories in /proc and /sys are refused"
 
 mark
 down u1
-nothing_left || fail "left: $(left)"
+wait_until 5 nothing_left
 [ -e "$T/host/made" ] || fail "the host path was removed with the pod"
 ok "nothing is left but the host path"
 pods_stop

@@ -120,7 +120,7 @@ start u1 z 0 "trap '' TERM; while :; do sleep 1; done"
 event 'container_started.*"name":"z"'
 mark
 down u1
-nothing_left || fail "left: $(left)"
+wait_until 5 nothing_left
 ok "nothing is left of a pod that is down, running container included"
 mark
 down nobody

@@ -49,5 +49,5 @@ ok "logs of older attempts go, that of the one before stays"
 
 mark
 down u1
-nothing_left || fail "left: $(left)"
+wait_until 5 nothing_left
 pods_stop

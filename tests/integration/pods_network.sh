@@ -39,5 +39,5 @@ mark
 for p in a b h; do
 	down "$p"
 done
-nothing_left || fail "left: $(left)"
+wait_until 5 nothing_left
 pods_stop

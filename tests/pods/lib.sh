@@ -141,6 +141,12 @@ left() {
 	find "$RUN/pods" "$RUN/events" "$RUN/crun" "$STATE/pods" "$STATE/logs" -mindepth 1 2>/dev/null || :
 }
 
+# nothing_left: succeeds when they have nothing, else prints it. To be waited for: the kernel takes the
+# links of a network namespace away some milliseconds after it.
 nothing_left() {
-	[ -z "$(left)" ]
+	left_=$(left)
+	[ -z "$left_" ] || {
+		printf '%s\n' "$left_"
+		return 1
+	}
 }
