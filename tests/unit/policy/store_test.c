@@ -2,6 +2,7 @@
 /* The store: what it gives out, what a write changes, and what is left after a restart. */
 #include "reconciler/store.h"
 
+#include <sqlite3.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -152,6 +153,26 @@ Test(store, a_damaged_file_is_fatal_and_names_the_remedy)
 	cr_expect(err.kind == ERR_FATAL && strstr(err.message, "move the file away"), "got %s: %s",
 		  err_kind_name(err.kind), err.message);
 	cr_expect(strstr(err.message, place.path) != NULL, "no path in: %s", err.message);
+	place_remove(&place);
+}
+
+Test(store, a_damaged_row_is_fatal_and_names_the_remedy)
+{
+	struct still_world world = {0};
+	struct store_env env = {still_realtime, still_random, &world};
+	struct place place = place_make();
+	struct store *s = store_in(&world, place.path);
+	struct err err = {0};
+	sqlite3 *db = NULL;
+
+	(void)create(s, "{" CORE("Pod") "}}");
+	s = store_free(s);
+	cr_assert(sqlite3_open(place.path, &db) == SQLITE_OK);
+	cr_assert(sqlite3_exec(db, "UPDATE objects SET body = '{'", NULL, NULL, NULL) == SQLITE_OK);
+	sqlite3_close(db);
+	cr_expect(store_open(&s, place.path, &env, &err) < 0);
+	cr_expect(err.kind == ERR_FATAL && strstr(err.message, "move the file away"), "got %s: %s",
+		  err_kind_name(err.kind), err.message);
 	place_remove(&place);
 }
 
