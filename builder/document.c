@@ -12,7 +12,7 @@
 /* History readers know what a line of this kind looks like by this word. */
 #define DOCUMENT_COMMENT "buildkit.dockerfile.v0"
 
-static json_t *time_json(const struct plan *p, int64_t ns)
+static json_t *time_json(const struct build_plan *p, int64_t ns)
 {
 	char text[CLOCK_RFC3339_SIZE];
 
@@ -23,7 +23,7 @@ static json_t *time_json(const struct plan *p, int64_t ns)
 	return json_text(text);
 }
 
-void document_add_history(json_t *history, const struct plan *p, const struct plan_stage *s,
+void document_add_history(json_t *history, const struct build_plan *p, const struct plan_stage *s,
 			  const int64_t *step_ns, int64_t now_ns)
 {
 	size_t step = 0;
@@ -45,8 +45,8 @@ void document_add_history(json_t *history, const struct plan *p, const struct pl
 	}
 }
 
-json_t *document_new(const struct plan *p, const char *platform, json_t *history, size_t n_own,
-		     int64_t now_ns)
+json_t *document_new(const struct build_plan *p, const char *platform, json_t *history,
+		     size_t n_own, int64_t now_ns)
 {
 	const struct scope *scope = &p->stages[p->target].scope;
 	const char *slash = strchr(platform, '/');

@@ -15,7 +15,7 @@
  * (STEP_NS, one per step), an empty line the time of the next layer of the stage, or else of the
  * last one, or else NOW_NS. Times are clamped to the plan's epoch.
  */
-void document_add_history(json_t *history, const struct plan *p, const struct plan_stage *s,
+void document_add_history(json_t *history, const struct build_plan *p, const struct plan_stage *s,
 			  const int64_t *step_ns, int64_t now_ns);
 
 /*
@@ -23,5 +23,5 @@ void document_add_history(json_t *history, const struct plan *p, const struct pl
  * is the time of the last of the N_OWN history lines this build made, else NOW_NS. Owned by the
  * caller; rootfs is left to image_store_commit().
  */
-json_t *document_new(const struct plan *p, const char *platform, json_t *history, size_t n_own,
-		     int64_t now_ns);
+json_t *document_new(const struct build_plan *p, const char *platform, json_t *history,
+		     size_t n_own, int64_t now_ns);

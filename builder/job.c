@@ -41,7 +41,7 @@ struct job {
 	struct image_store *store; /* NULL: there is none (plan only) */
 	int cache_fd;              /* -1: there is none (plan only) */
 	int content_fd;
-	struct plan *plan;
+	struct build_plan *plan;
 	struct job_stage *stages; /* one per stage of the plan */
 	struct workspace ws;      /* opened when first needed */
 	int64_t now_ns;
@@ -64,7 +64,7 @@ static void job_deinit(struct job *j)
 	strlist_deinit(&j->references);
 	dockerfile_free(j->file);
 	context_free(j->context);
-	plan_free(j->plan);
+	build_plan_free(j->plan);
 	json_decref(j->steps);
 	image_store_free(j->store);
 	j->cache_fd = mem_close(j->cache_fd);

@@ -43,7 +43,7 @@ static void stage_deinit(struct plan_stage *s)
 	free(s->name);
 }
 
-struct plan *plan_free(struct plan *p)
+struct build_plan *build_plan_free(struct build_plan *p)
 {
 	if (!p)
 		return NULL;
@@ -61,14 +61,14 @@ static const char *lookup_global(const char *name, void *data)
 	return json_string_value(json_object_get(data, name));
 }
 
-static struct expand global_expand(const struct plan *p, const struct plan_input *in)
+static struct expand global_expand(const struct build_plan *p, const struct plan_input *in)
 {
 	return (struct expand){
 		.escape = in->file->escape, .lookup = lookup_global, .data = p->globals};
 }
 
 /* Cut the file into stages; the instructions before the first FROM are global ARGs. */
-static int split_stages(struct plan *p, const struct plan_input *in, struct diag *d)
+static int split_stages(struct build_plan *p, const struct plan_input *in, struct diag *d)
 {
 	const struct dockerfile *f = in->file;
 
@@ -94,7 +94,7 @@ static int split_stages(struct plan *p, const struct plan_input *in, struct diag
 }
 
 /* The stage called NAME (any case): the last one of several before END. True with *ret. */
-static bool find_stage(const struct plan *p, const char *name, size_t end, size_t *ret)
+static bool find_stage(const struct build_plan *p, const char *name, size_t end, size_t *ret)
 {
 	for (size_t i = end; i > 0; i--) {
 		if (!p->stages[i - 1].name || strcasecmp(p->stages[i - 1].name, name) != 0)
@@ -105,7 +105,7 @@ static bool find_stage(const struct plan *p, const char *name, size_t end, size_
 	return false;
 }
 
-static int find_target(struct plan *p, const struct plan_input *in, struct diag *d)
+static int find_target(struct build_plan *p, const struct plan_input *in, struct diag *d)
 {
 	p->target = p->n_stages - 1;
 	if (!in->target || !*in->target)
@@ -115,7 +115,7 @@ static int find_target(struct plan *p, const struct plan_input *in, struct diag 
 	return 0;
 }
 
-static void set_global(struct plan *p, const struct plan_input *in, const char *prefix,
+static void set_global(struct build_plan *p, const struct plan_input *in, const char *prefix,
 		       const char *name, const char *value)
 {
 	autofree char *key = mem_asprintf("%s%s", prefix, name);
@@ -125,7 +125,7 @@ static void set_global(struct plan *p, const struct plan_input *in, const char *
 }
 
 /* The variables every stage may ask for: platforms, and the name of the target. */
-static void set_automatic(struct plan *p, const struct plan_input *in)
+static void set_automatic(struct build_plan *p, const struct plan_input *in)
 {
 	const char *slash = strchr(in->platform, '/');
 	autofree char *os = mem_strndup(in->platform, (size_t)(slash - in->platform));
@@ -145,7 +145,7 @@ static void set_automatic(struct plan *p, const struct plan_input *in)
 	set_global(p, in, "TARGET", "STAGE", target ? target : "default");
 }
 
-static int read_globals(struct plan *p, const struct plan_input *in, struct diag *d)
+static int read_globals(struct build_plan *p, const struct plan_input *in, struct diag *d)
 {
 	p->globals = json_object();
 	set_automatic(p, in);
@@ -156,7 +156,7 @@ static int read_globals(struct plan *p, const struct plan_input *in, struct diag
 	return 0;
 }
 
-static int read_epoch(struct plan *p, const struct plan_input *in, struct diag *d)
+static int read_epoch(struct build_plan *p, const struct plan_input *in, struct diag *d)
 {
 	const char *text = json_string_value(json_object_get(in->build_args, "SOURCE_DATE_EPOCH"));
 
@@ -170,7 +170,7 @@ static int read_epoch(struct plan *p, const struct plan_input *in, struct diag *
 	return 0;
 }
 
-static void read_proxies(struct plan *p, const struct plan_input *in)
+static void read_proxies(struct build_plan *p, const struct plan_input *in)
 {
 	const char *name;
 	json_t *value;
@@ -184,7 +184,7 @@ static void read_proxies(struct plan *p, const struct plan_input *in)
 	}
 }
 
-static int check_platform(const struct plan *p, const struct plan_input *in,
+static int check_platform(const struct build_plan *p, const struct plan_input *in,
 			  const struct instr *from, struct diag *d)
 {
 	const char *flag = instr_flag(from, "platform");
@@ -215,7 +215,7 @@ static int check_reference(const char *reference, unsigned line, struct diag *d)
 }
 
 /* What the FROM of stage I names: scratch, an earlier stage (byte for byte), else an image. */
-static int resolve_from(struct plan *p, size_t i, const struct plan_input *in, struct diag *d)
+static int resolve_from(struct build_plan *p, size_t i, const struct plan_input *in, struct diag *d)
 {
 	struct plan_stage *s = &p->stages[i];
 	const struct instr *from = &in->file->instrs[s->first - 1];
@@ -243,7 +243,7 @@ static int resolve_from(struct plan *p, size_t i, const struct plan_input *in, s
 }
 
 /* What --from=NAME of a COPY in stage I names: an index, a stage (any case), else an image. */
-static int resolve_copy(struct plan_origin *ret, const struct plan *p, size_t i,
+static int resolve_copy(struct plan_origin *ret, const struct build_plan *p, size_t i,
 			const struct instr *in, struct diag *d)
 {
 	const char *name = instr_flag(in, "from");
@@ -280,7 +280,7 @@ static int resolve_copy(struct plan_origin *ret, const struct plan *p, size_t i,
 }
 
 /* Mark stage I and all it starts from or copies from. They are all before it, so this ends. */
-static int need_stage(struct plan *p, size_t i, const struct plan_input *in, struct diag *d)
+static int need_stage(struct build_plan *p, size_t i, const struct plan_input *in, struct diag *d)
 {
 	struct plan_stage *s = &p->stages[i];
 	int failed = 0;
@@ -308,9 +308,9 @@ static int need_stage(struct plan *p, size_t i, const struct plan_input *in, str
 }
 
 /* Everything that needs no base image. */
-static int plan_stages(struct plan **ret, const struct plan_input *in, struct diag *d)
+static int plan_stages(struct build_plan **ret, const struct plan_input *in, struct diag *d)
 {
-	_cleanup_(plan_freep) struct plan *p = NEW(struct plan);
+	_cleanup_(build_plan_freep) struct build_plan *p = NEW(struct build_plan);
 
 	assert(in->platform && strchr(in->platform, '/'));
 	if (split_stages(p, in, d) < 0 || find_target(p, in, d) < 0 || read_globals(p, in, d) < 0 ||
@@ -329,7 +329,7 @@ static void add_reference(struct strlist *ret, const struct plan_origin *o)
 
 int plan_bases(struct strlist *ret, const struct plan_input *in, struct diag *d)
 {
-	_cleanup_(plan_freep) struct plan *p = NULL;
+	_cleanup_(build_plan_freep) struct build_plan *p = NULL;
 	int r;
 
 	r = plan_stages(&p, in, d);
@@ -354,7 +354,7 @@ static const struct plan_base *find_base(const struct plan_input *in, const char
 	return NULL;
 }
 
-static int begin_scope(struct plan *p, struct plan_stage *s, const struct plan_input *in,
+static int begin_scope(struct build_plan *p, struct plan_stage *s, const struct plan_input *in,
 		       struct diag *d)
 {
 	const json_t *document = NULL;
@@ -392,7 +392,7 @@ static void hash_origin(struct digest_ctx *h, const struct plan_origin *o,
 
 /* Everything the image depends on: of all needed stages the origin, the steps, history and
  * configuration. */
-static void set_key(struct plan *p, const struct plan_input *in)
+static void set_key(struct build_plan *p, const struct plan_input *in)
 {
 	_cleanup_(digest_freep) struct digest_ctx *h = digest_new();
 	autofree char *head = mem_asprintf("%s %s %d %lld %zu", PLAN_SCHEMA, in->platform,
@@ -420,9 +420,9 @@ static void set_key(struct plan *p, const struct plan_input *in)
 	digest_final(h, p->key);
 }
 
-int plan_new(struct plan **ret, const struct plan_input *in, struct diag *d)
+int plan_new(struct build_plan **ret, const struct plan_input *in, struct diag *d)
 {
-	_cleanup_(plan_freep) struct plan *p = NULL;
+	_cleanup_(build_plan_freep) struct build_plan *p = NULL;
 	int r;
 
 	r = plan_stages(&p, in, d);
@@ -444,7 +444,7 @@ int plan_new(struct plan **ret, const struct plan_input *in, struct diag *d)
 	return 0;
 }
 
-size_t plan_count_steps(const struct plan *p)
+size_t plan_count_steps(const struct build_plan *p)
 {
 	size_t n = 0;
 

@@ -111,7 +111,7 @@ struct plan_stage {
 	size_t history_cap;
 };
 
-struct plan {
+struct build_plan {
 	struct plan_stage *stages;
 	size_t n_stages;
 	size_t target;
@@ -129,14 +129,14 @@ int plan_bases(struct strlist *ret, const struct plan_input *in, struct diag *d)
 
 /* Make the plan. 0 with *ret (owned by the caller; independent of IN), or -EINVAL with errors in D.
  */
-int plan_new(struct plan **ret, const struct plan_input *in, struct diag *d);
+int plan_new(struct build_plan **ret, const struct plan_input *in, struct diag *d);
 
 /* NULL is fine; returns NULL. */
-struct plan *plan_free(struct plan *p);
-DEFINE_FREEP(struct plan, plan_free)
+struct build_plan *build_plan_free(struct build_plan *p);
+DEFINE_FREEP(struct build_plan, build_plan_free)
 
 /* Number of steps of all needed stages. */
-size_t plan_count_steps(const struct plan *p);
+size_t plan_count_steps(const struct build_plan *p);
 
 /*
  * The cache key of STEP on top of layers with the chain id BELOW ("" when there are none). CONTENT:

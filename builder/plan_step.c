@@ -15,7 +15,7 @@
 #define FAIL(d, in, ...) (diag_error((d), (in)->line, __VA_ARGS__), -EINVAL)
 
 struct reader {
-	struct plan *plan;
+	struct build_plan *plan;
 	struct plan_stage *stage;
 	const struct plan_input *in;
 	size_t copy; /* index of the next COPY in stage->copies */
@@ -357,7 +357,7 @@ static int read_instr(struct reader *r, const struct instr *in)
 	}
 }
 
-int plan_stage_read(struct plan *p, size_t i, const struct plan_input *in, struct diag *d)
+int plan_stage_read(struct build_plan *p, size_t i, const struct plan_input *in, struct diag *d)
 {
 	struct reader r = {.plan = p, .stage = &p->stages[i], .in = in, .d = d};
 	int failed = 0;

@@ -12,6 +12,7 @@
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,6 +27,8 @@
 #include "cmd/command.h"
 #include "cmd/host.h"
 
+#define LOCK_WAIT_MS 2000
+#define LOCK_POLL_MS 20
 #define EXIT_LOCKED 75 /* sysexits.h: EX_TEMPFAIL */
 
 /* ---- clock ports ---- */
@@ -105,6 +108,21 @@ static void env_random(void *data UNUSED, void *buf, size_t n)
 	clock_random(buf, n);
 }
 
+/* A daemon that was just killed may still be dying: its lock goes with it, so wait for that a
+ * little. */
+static int take_lock(int fd)
+{
+	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	uint64_t deadline = clock_boottime_ms() + LOCK_WAIT_MS;
+
+	while (fcntl(fd, F_SETLK, &whole) < 0) {
+		if (clock_boottime_ms() >= deadline)
+			return -EBUSY;
+		(void)poll(NULL, 0, LOCK_POLL_MS);
+	}
+	return 0;
+}
+
 /*
  * One daemon per state directory. A record lock goes with this process, however it ends; one by
  * flock(2) would live on in a child that was forked but has not reached its exec when we are
@@ -114,7 +132,6 @@ static int lock_state(const struct options *o, int *ret_fd, struct err *err)
 {
 	autofree char *path = mem_asprintf("%s/lock", o->state_dir);
 	autoclose int root = fs_open("/", O_PATH | O_DIRECTORY, 0);
-	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 	autoclose int fd = -1;
 	int r;
 
@@ -127,7 +144,7 @@ static int lock_state(const struct options *o, int *ret_fd, struct err *err)
 	fd = fs_open(path, O_RDWR | O_CREAT, 0600);
 	if (fd < 0)
 		return err_errno(err, fd, "%s", path);
-	if (fcntl(fd, F_SETLK, &whole) < 0)
+	if (take_lock(fd) < 0)
 		return err_set(
 			err, ERR_FATAL, EBUSY, "Locked",
 			"another recond runs on %s: stop it, or give this one its own --state-dir",
@@ -200,7 +217,7 @@ static bool is_ready(void *data)
 	const struct host *h = data;
 
 	for (size_t i = 0; i < h->n_sources; i++) {
-		if (!h->sources[i].rev)
+		if (!h->sources[i].decoded)
 			return false;
 	}
 	return true;

@@ -30,6 +30,7 @@ struct host_source {
 	struct watch_source *watch;
 	struct revision *rev; /* referenced; NULL before the first */
 	struct decoding *decoding;
+	bool decoded; /* one revision at least: the policy knows what is wanted */
 };
 
 struct host {

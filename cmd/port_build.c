@@ -201,6 +201,7 @@ static int start(struct build_job *job, const char *content_dir, struct err *err
 					job->host->options->state_dir, content_dir, err);
 	if (r < 0)
 		return r;
+	json_set(request, "cgroupRoot", json_text(pod_runtime_cgroup_root(job->host->pods)));
 	return build_start(&job->build, job->host->loop, request, &callbacks, job, err);
 }
 

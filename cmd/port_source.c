@@ -78,6 +78,7 @@ static void on_decoded(struct manifest_worker *w UNUSED, const json_t *result,
 			return;
 		err = &second;
 	}
+	s->decoded = true;
 	reconciler_decoded(s->host->reconciler, s->spec, d->revision, result, err);
 	s->decoding = decoding_free(d);
 	host_run_policy(s->host);

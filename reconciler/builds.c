@@ -11,6 +11,8 @@
 #include "reconciler/sync_priv.h"
 
 #define MAX_CHAIN 64
+#define HICCUPS 3
+#define HICCUP_RETRY_MS 500
 
 /* clang-format off */
 static const struct {
@@ -270,6 +272,14 @@ void builds_drop_app(struct reconciler *r, const char *app)
 	}
 }
 
+/* What only interrupted a build is tried again soon, and not said before the third time in a row.
+ */
+static bool is_hiccup(const struct app_build *b)
+{
+	return b->state == BUILD_FAILED && b->err.kind == ERR_TRANSIENT &&
+	       str_eq(b->err.reason, "BuildFailed") && b->n_failures < HICCUPS;
+}
+
 int builds_of_app(struct reconciler *r, const struct app *app, const struct app_build **ret_what)
 {
 	int result = 1;
@@ -280,7 +290,7 @@ int builds_of_app(struct reconciler *r, const struct app *app, const struct app_
 		if (!str_eq(b->app, app->name) || b->state == BUILD_DONE)
 			continue;
 		*ret_what = b;
-		if (b->state == BUILD_FAILED)
+		if (b->state == BUILD_FAILED && !is_hiccup(b))
 			return -1;
 		result = 0;
 	}
@@ -296,7 +306,9 @@ static void fail(struct reconciler *r, struct app_build *b, const struct err *er
 		(void)err_reason(&b->err, "BuildFailed");
 	b->n_failures++;
 	if (err->kind == ERR_TRANSIENT) {
-		b->retry_ms = reconciler_now_ms(r) + pod_retry_seconds(b->n_failures) * 1000;
+		b->retry_ms = reconciler_now_ms(r) +
+			      (b->n_failures < HICCUPS ? HICCUP_RETRY_MS
+						       : pod_retry_seconds(b->n_failures) * 1000);
 		queue_add(r->queue, WORK_BUILD, b->id, b->retry_ms);
 	}
 	finish(r, b, BUILD_FAILED);

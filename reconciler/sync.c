@@ -486,6 +486,20 @@ static bool prepare(struct reconciler *r, struct app *app)
 	}
 }
 
+/* Pods that its workloads made outlive them by their grace. */
+static bool has_pods(struct reconciler *r, const struct app *app)
+{
+	autojson *pods = store_list(r->store, KIND_POD, NULL);
+	json_t *pod;
+	size_t i;
+
+	json_array_foreach(pods, i, pod) {
+		if (str_eq(object_annotation(pod, SYNC_ANNOTATION_APP), app->name))
+			return true;
+	}
+	return false;
+}
+
 /* An app that left its source: its objects go, then its record. */
 static void remove_app(struct reconciler *r, struct app *app)
 {
@@ -502,7 +516,7 @@ static void remove_app(struct reconciler *r, struct app *app)
 		status_held(r, app);
 		return;
 	}
-	if (ret == 1) {
+	if (ret == 1 || has_pods(r, app)) {
 		app_status_write(r, app, "Progressing", "Deleting",
 				 "left its source: its objects are being deleted");
 		reconciler_queue_after(r, WORK_APP, app->name, RETRY_WAITING_MS);

@@ -327,6 +327,11 @@ int pod_runtime_new(struct pod_runtime **ret, sd_event *loop, const struct pod_c
 	return 0;
 }
 
+const char *pod_runtime_cgroup_root(const struct pod_runtime *rt)
+{
+	return rt->cgroup_root;
+}
+
 struct pod_runtime *pod_runtime_free(struct pod_runtime *rt)
 {
 	if (!rt)

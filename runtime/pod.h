@@ -101,6 +101,9 @@ struct pod_callbacks {
 int pod_runtime_new(struct pod_runtime **ret, sd_event *loop, const struct pod_config *config,
 		    const struct pod_callbacks *callbacks, void *data, struct err *err);
 
+/* The cgroup all of its pods are below, "/recond/<something>"; borrowed. */
+const char *pod_runtime_cgroup_root(const struct pod_runtime *rt);
+
 /* Let go: workers are killed, pods and their monitors go on. NULL is fine; returns NULL. */
 struct pod_runtime *pod_runtime_free(struct pod_runtime *rt);
 DEFINE_FREEP(struct pod_runtime, pod_runtime_free)

@@ -23,7 +23,7 @@ static void plan_it(const struct dockerfile *f, const struct ignore *ignore, str
 		json_pack("{s:{s:[s], s:[s]}}", "config", "Env", "PATH=/bin", "Shell", "sh");
 	struct plan_input in = {.file = f, .build_args = args, .platform = "linux/amd64"};
 	_cleanup_(context_freep) struct context *context = NULL;
-	_cleanup_(plan_freep) struct plan *plan = NULL;
+	_cleanup_(build_plan_freep) struct build_plan *plan = NULL;
 	struct plan_base *bases;
 	autostrlist refs = {};
 

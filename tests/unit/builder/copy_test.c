@@ -69,7 +69,7 @@ static void copy(struct world *w, const char *words, const char *tree, char **re
 	autofree char *file = mem_asprintf("FROM scratch\nCOPY %s", words);
 	_cleanup_(context_freep) struct context *c = make_context(tree, "");
 	_cleanup_(dockerfile_freep) struct dockerfile *f = NULL;
-	_cleanup_(plan_freep) struct plan *p = NULL;
+	_cleanup_(build_plan_freep) struct build_plan *p = NULL;
 	autodiag d = {.file = "Dockerfile"};
 	struct tree from = {.context = c, .fd = w->context_fd};
 	struct err err = {};

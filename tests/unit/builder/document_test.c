@@ -7,13 +7,13 @@
 
 #define NOW INT64_C(5000000000)
 
-static struct plan *make_plan(const char *text, const char *build_args)
+static struct build_plan *make_plan(const char *text, const char *build_args)
 {
 	_cleanup_(dockerfile_freep) struct dockerfile *f = NULL;
 	_cleanup_(context_freep) struct context *c = make_context("f=1", "");
 	autojson *args = json_loads(build_args, 0, NULL);
 	autodiag d = {.file = "Dockerfile"};
-	struct plan *p = NULL;
+	struct build_plan *p = NULL;
 
 	cr_assert_eq(dockerfile_parse(&f, text, strlen(text), &d), 0);
 	cr_assert_eq(plan_new(&p,
@@ -30,7 +30,7 @@ static struct plan *make_plan(const char *text, const char *build_args)
 static char *document(const char *text, const char *build_args)
 {
 	static const int64_t times[] = {1000000000, 2000000000, 3000000000};
-	_cleanup_(plan_freep) struct plan *p = make_plan(text, build_args);
+	_cleanup_(build_plan_freep) struct build_plan *p = make_plan(text, build_args);
 	const struct plan_stage *s = &p->stages[p->target];
 	autojson *history = json_array();
 	autojson *doc = NULL;

@@ -24,7 +24,7 @@ struct inputs {
 	"{\"config\":{\"Env\":[\"PATH=/bin\",\"B=base\"],\"Cmd\":[\"sh\"],\"User\":\"7\",\"X\":1}}"
 
 /* The plan of IN, or NULL with the errors joined in *ret_errors. */
-static struct plan *make_plan(const struct inputs *in, char **ret_errors)
+static struct build_plan *make_plan(const struct inputs *in, char **ret_errors)
 {
 	_cleanup_(dockerfile_freep) struct dockerfile *f = NULL;
 	_cleanup_(context_freep) struct context *c =
@@ -41,7 +41,7 @@ static struct plan *make_plan(const struct inputs *in, char **ret_errors)
 				   .n_bases = 1};
 	autodiag d = {.file = "Dockerfile"};
 	autostrbuf sb = STRBUF_INIT;
-	struct plan *p = NULL;
+	struct build_plan *p = NULL;
 
 	cr_assert(args && doc);
 	*ret_errors = NULL;
@@ -56,16 +56,16 @@ static struct plan *make_plan(const struct inputs *in, char **ret_errors)
 	return NULL;
 }
 
-static struct plan *must_plan(const struct inputs *in)
+static struct build_plan *must_plan(const struct inputs *in)
 {
 	autofree char *errors = NULL;
-	struct plan *p = make_plan(in, &errors);
+	struct build_plan *p = make_plan(in, &errors);
 
 	cr_assert(p, "%s: %s", in->file, errors);
 	return p;
 }
 
-static const struct plan_stage *target(const struct plan *p)
+static const struct plan_stage *target(const struct build_plan *p)
 {
 	return &p->stages[p->target];
 }
@@ -73,7 +73,7 @@ static const struct plan_stage *target(const struct plan *p)
 /* The configuration of the target, canonical. */
 static char *config_of(const char *file, const char *build_args)
 {
-	_cleanup_(plan_freep) struct plan *p =
+	_cleanup_(build_plan_freep) struct build_plan *p =
 		must_plan(&(struct inputs){.file = file, .build_args = build_args});
 
 	return json_canonical(target(p)->scope.config);
@@ -183,7 +183,7 @@ Test(plan, every_error_names_file_and_line)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
 		autofree char *got = NULL;
-		_cleanup_(plan_freep) struct plan *p =
+		_cleanup_(build_plan_freep) struct build_plan *p =
 			make_plan(&(struct inputs){.file = errors[i].file,
 						   .tree = "f=1\nup@../../etc/shadow\nignored=1",
 						   .ignore = "ignored"},
@@ -199,7 +199,7 @@ Test(plan, every_error_names_file_and_line)
 Test(plan, an_unknown_target_is_an_error_and_an_index_is_none)
 {
 	autofree char *got = NULL;
-	_cleanup_(plan_freep) struct plan *p =
+	_cleanup_(build_plan_freep) struct build_plan *p =
 		make_plan(&(struct inputs){.file = "FROM scratch", .target = "0"}, &got);
 
 	cr_expect_str_eq(got, "Dockerfile: target stage \"0\" could not be found");
@@ -207,7 +207,7 @@ Test(plan, an_unknown_target_is_an_error_and_an_index_is_none)
 
 Test(plan, only_stages_the_target_needs_are_planned)
 {
-	_cleanup_(plan_freep) struct plan *p = must_plan(&(struct inputs){
+	_cleanup_(build_plan_freep) struct build_plan *p = must_plan(&(struct inputs){
 		.file = "FROM scratch AS a\nWORKDIR /a\n"
 			"FROM no/such:image AS broken\nCOPY nope /\n"
 			"FROM a AS b\nWORKDIR /b\n"
@@ -243,7 +243,7 @@ Test(plan, bases_are_named_before_they_are_needed)
 Test(plan, triggers_of_a_base_image_are_refused)
 {
 	autofree char *got = NULL;
-	_cleanup_(plan_freep) struct plan *p =
+	_cleanup_(build_plan_freep) struct build_plan *p =
 		make_plan(&(struct inputs){.file = "FROM base",
 					   .base = "{\"config\":{\"OnBuild\":[\"RUN x\"]}}"},
 			  &got);
@@ -270,7 +270,7 @@ static const struct {
 Test(plan, history)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(histories); i++) {
-		_cleanup_(plan_freep) struct plan *p =
+		_cleanup_(build_plan_freep) struct build_plan *p =
 			must_plan(&(struct inputs){.file = histories[i].file, .tree = "f=1"});
 		autostrbuf got = STRBUF_INIT;
 
@@ -293,7 +293,7 @@ Test(plan, destinations)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		autofree char *file =
 			mem_asprintf("FROM scratch\nENV D=/d\nWORKDIR /w\nCOPY f %s", cases[i][0]);
-		_cleanup_(plan_freep) struct plan *p =
+		_cleanup_(build_plan_freep) struct build_plan *p =
 			must_plan(&(struct inputs){.file = file, .tree = "f=1"});
 
 		cr_expect_str_eq(target(p)->steps[1].dest, cases[i][1], "%s: %s", cases[i][0],
@@ -302,7 +302,7 @@ Test(plan, destinations)
 }
 
 /* The keys of the target's steps as a chain on made-up layers: equal text, equal cache hits. */
-static void step_keys(struct strlist *ret, const struct plan *p)
+static void step_keys(struct strlist *ret, const struct build_plan *p)
 {
 	char below[DIGEST_STR_SIZE] = "", key[DIGEST_STR_SIZE];
 
@@ -358,7 +358,7 @@ static const struct {
 
 Test(plan, keys_depend_on_exactly_their_ingredients)
 {
-	_cleanup_(plan_freep) struct plan *base =
+	_cleanup_(build_plan_freep) struct build_plan *base =
 		must_plan(&(struct inputs){.file = FILE_0, .tree = TREE_0});
 	autostrlist want = {};
 
@@ -366,7 +366,7 @@ Test(plan, keys_depend_on_exactly_their_ingredients)
 	cr_assert_eq(want.n, 4);
 	for (size_t i = 0; i < ARRAY_SIZE(mutations); i++) {
 		struct inputs in = mutations[i].in;
-		_cleanup_(plan_freep) struct plan *p = NULL;
+		_cleanup_(build_plan_freep) struct build_plan *p = NULL;
 		autostrlist got = {};
 		size_t kept = 0;
 
@@ -385,7 +385,7 @@ Test(plan, keys_depend_on_exactly_their_ingredients)
 
 Test(plan, a_key_depends_on_the_layers_below_and_the_copied_content)
 {
-	_cleanup_(plan_freep) struct plan *p = must_plan(&(struct inputs){
+	_cleanup_(build_plan_freep) struct build_plan *p = must_plan(&(struct inputs){
 		.file = "FROM scratch AS a\nWORKDIR /x\nFROM scratch\nCOPY --from=a /x /"});
 	const struct plan_step *s = &target(p)->steps[0];
 	char a[DIGEST_STR_SIZE], b[DIGEST_STR_SIZE], c[DIGEST_STR_SIZE], d[DIGEST_STR_SIZE];
