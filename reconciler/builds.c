@@ -10,7 +10,6 @@
 #include "reconciler/events.h"
 #include "reconciler/sync_priv.h"
 
-#define MAX_CHAIN 64
 #define HICCUPS 3
 #define HICCUP_RETRY_MS 500
 
@@ -315,18 +314,19 @@ static void fail(struct reconciler *r, struct app_build *b, const struct err *er
 }
 
 /* Does B rest on itself through others? */
-static bool rests_on(struct reconciler *r, const struct app_build *b,
-		     const struct app_build *target, int depth)
+static bool rests_on(struct reconciler *r, struct app_build *b, const struct app_build *target,
+		     uint64_t mark)
 {
 	json_t *ref;
 	size_t i;
 
-	if (depth > MAX_CHAIN)
-		return true;
+	b->mark = mark; /* each is looked at once, however many rest on it */
 	json_array_foreach(b->bases, i, ref) {
-		const struct app_build *base = builds_for_ref(r, b->source, json_string_value(ref));
+		struct app_build *base = builds_for_ref(r, b->source, json_string_value(ref));
 
-		if (base && (base == target || rests_on(r, base, target, depth + 1)))
+		if (!base || (base->mark == mark && base != target))
+			continue;
+		if (base == target || rests_on(r, base, target, mark))
 			return true;
 	}
 	return false;
@@ -392,7 +392,7 @@ static void run_planned(struct reconciler *r, struct app_build *b)
 	const struct app_build *base = unfinished_base(r, b);
 	struct err err = {0};
 
-	if (rests_on(r, b, b, 0)) {
+	if (rests_on(r, b, b, ++r->apps->serial)) {
 		(void)err_set(&err, ERR_INVALID, ELOOP, "BuildFailed",
 			      "image %s is built FROM itself", b->id);
 		fail(r, b, &err);

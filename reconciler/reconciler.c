@@ -255,7 +255,7 @@ static void on_change(const struct store_event *event, void *data)
 		reconciler_queue(r, WORK_NAMESPACE, object_namespace(o));
 	if (app && event->kind != KIND_EVENT)
 		reconciler_queue(r, WORK_APP, app);
-	else if (event->kind == KIND_POD || event->kind == KIND_REPLICASET)
+	if (event->kind == KIND_POD || event->kind == KIND_REPLICASET)
 		sync_queue_owner_app(r, o);
 }
 

@@ -234,7 +234,6 @@ static void pin_template(struct resolution *s, json_t *objects, const char *ns, 
 			json_set(digests, json_path_str(c, "name", ""), json_text(digest));
 	}
 	text = json_canonical(digests);
-	set_annotation(template, SYNC_ANNOTATION_APP, json_text(s->app->name));
 	set_annotation(template, SYNC_ANNOTATION_DIGESTS, json_text(text));
 	if (json_object_size(found) > 0) {
 		json_digest(hash, found);

@@ -486,7 +486,7 @@ static bool prepare(struct reconciler *r, struct app *app)
 	}
 }
 
-/* Pods that its workloads made outlive them by their grace. */
+/* Pods that its workloads made outlive them by their grace; those that moved along stay. */
 static bool has_pods(struct reconciler *r, const struct app *app)
 {
 	autojson *pods = store_list(r->store, KIND_POD, NULL);
@@ -494,7 +494,10 @@ static bool has_pods(struct reconciler *r, const struct app *app)
 	size_t i;
 
 	json_array_foreach(pods, i, pod) {
-		if (str_eq(object_annotation(pod, SYNC_ANNOTATION_APP), app->name))
+		const char *now = sync_owner_app(r, pod);
+
+		if (str_eq(object_annotation(pod, SYNC_ANNOTATION_APP), app->name) &&
+		    (!now || str_eq(now, app->name)))
 			return true;
 	}
 	return false;
@@ -576,9 +579,14 @@ static const json_t *top_owner(struct reconciler *r, const json_t *o)
 	return o;
 }
 
+const char *sync_owner_app(struct reconciler *r, const json_t *o)
+{
+	return object_annotation(top_owner(r, o), SYNC_ANNOTATION_APP);
+}
+
 void sync_queue_owner_app(struct reconciler *r, const json_t *o)
 {
-	const char *app = object_annotation(top_owner(r, o), SYNC_ANNOTATION_APP);
+	const char *app = sync_owner_app(r, o);
 
 	if (app)
 		reconciler_queue(r, WORK_APP, app);

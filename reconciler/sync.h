@@ -36,6 +36,9 @@ void sync_build_reconcile(struct reconciler *r, const char *key);
 /* The app that owns the controller of pod or ReplicaSet O has something new to look at. */
 void sync_queue_owner_app(struct reconciler *r, const json_t *o);
 
+/* The app that the topmost owner of O belongs to; borrowed, or NULL. */
+const char *sync_owner_app(struct reconciler *r, const json_t *o);
+
 /* Does an app that is on its way to a new set own O? Then the app, not O's controller, decides
  * about going back. */
 bool sync_object_in_rollout(struct reconciler *r, const json_t *o);

@@ -65,6 +65,7 @@ struct app_build {
 	struct err err;
 	unsigned int n_failures;
 	uint64_t retry_ms;
+	uint64_t mark;   /* of the last walk over bases that came by */
 	char *asked;     /* id of the question put to the ports */
 	uint64_t serial; /* order of planning and of completion, to see a base that is newer than
 			    the plan */

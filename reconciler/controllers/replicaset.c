@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "reconciler/events.h"
+#include "reconciler/sync.h"
 
 #define BURST_REPLICAS 500 /* Kubernetes' limit for one pass */
 
@@ -149,6 +150,7 @@ static void create_pod(struct reconciler *r, const json_t *rs)
 		json_pack("{s:s, s:s, s:{}}", "apiVersion", "v1", "kind", "Pod", "metadata");
 	const json_t *template = json_path(rs, "spec.template");
 	autofree char *base = mem_asprintf("%s-", object_name(rs));
+	const char *app = sync_owner_app(r, rs);
 	const json_t *created = NULL;
 
 	if (json_path(template, "metadata.labels"))
@@ -157,6 +159,12 @@ static void create_pod(struct reconciler *r, const json_t *rs)
 	if (json_path(template, "metadata.annotations"))
 		json_path_set_new(pod, "metadata.annotations",
 				  json_deep_copy(json_path(template, "metadata.annotations")));
+	if (app) { /* not in the template: moving to another app is no reason to roll */
+		if (!json_path(pod, "metadata.annotations"))
+			json_path_set_new(pod, "metadata.annotations", json_object());
+		json_set(json_path(pod, "metadata.annotations"), SYNC_ANNOTATION_APP,
+			 json_text(app));
+	}
 	json_path_set_new(pod, "metadata.generateName", json_text(base));
 	json_path_set_new(pod, "metadata.namespace", json_text(object_namespace(rs)));
 	json_path_set_new(pod, "metadata.ownerReferences", json_pack("[o]", object_owner_ref(rs)));

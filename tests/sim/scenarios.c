@@ -203,6 +203,7 @@ Test(scenarios, what_moves_to_another_app_goes_on_running)
 		world_run(w, 60000);
 		cr_assert_str_eq(world_app_phase(w, i ? "shop" : "twig"), "Verified");
 		cr_assert_eq(world_low_water(w), 2);
+		cr_assert_eq(world_starts(w), 2, "the very same pods");
 		cr_assert_null(store_get(world_store(w), KIND_APP, NULL, i ? "twig" : "shop"));
 	}
 }
