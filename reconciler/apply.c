@@ -88,6 +88,20 @@ static bool wanted(json_t *objects, const char *key)
 	return false;
 }
 
+/* Does A, in the newest revision of its source, ask for KEY? */
+static bool asks_for(const struct app *a, const char *key)
+{
+	autojson *objects = json_array();
+	json_t *entry;
+	size_t i;
+
+	if (!a->present || json_array_size(json_object_get(a->decoded, "errors")) > 0)
+		return false;
+	json_array_foreach(json_object_get(a->decoded, "objects"), i, entry)
+		json_array_append(objects, json_object_get(entry, "object"));
+	return wanted(objects, key);
+}
+
 /* Everything the source still asks for, over all of its apps. */
 static size_t source_object_count(struct reconciler *r, const char *source)
 {
@@ -102,14 +116,30 @@ static size_t source_object_count(struct reconciler *r, const char *source)
 	return n;
 }
 
+/* The app that KEY moved to: another one, as its source has it now, asks for it. NULL: none does.
+ */
+static struct app *heir(struct application *x, const char *key)
+{
+	for (size_t i = 0; i < x->r->apps->n_apps; i++) {
+		struct app *a = x->r->apps->apps[i];
+
+		if (a != x->app && asks_for(a, key))
+			return a;
+	}
+	return NULL;
+}
+
 static int check_guard(struct application *x, struct err *err)
 {
 	size_t total = json_array_size(ledger(x->app)), gone = 0, i;
 	bool everything = source_object_count(x->r, x->app->source) == 0;
 	json_t *entry;
 
-	json_array_foreach(ledger(x->app), i, entry)
-		gone += !wanted(x->objects, json_string_value(entry));
+	json_array_foreach(ledger(x->app), i, entry) {
+		const char *key = json_string_value(entry);
+
+		gone += !wanted(x->objects, key) && !heir(x, key);
+	}
 	if (gone == 0 || str_eq(x->r->confirm_prune, x->app->revision))
 		return 0;
 	if (!everything && (total < GUARD_MIN_OBJECTS || gone * 2 <= total))
@@ -133,16 +163,11 @@ static int check_owner(struct application *x, const json_t *live, struct err *er
 
 	if (!owner || str_eq(owner, x->app->name) || !other || !ledger_has(other, key))
 		return 0;
-	if (other->present && other->decoded) {
-		autojson *objects = json_array();
-		json_t *entry;
-		size_t i;
-
-		json_array_foreach(json_object_get(other->decoded, "objects"), i, entry)
-			json_array_append(objects, json_object_get(entry, "object"));
-		if (!wanted(objects, key))
-			return 0; /* it moved from that app to this one */
-	}
+	if (other->revision && !other->present)
+		return 0; /* it left its source */
+	if (other->decoded && json_array_size(json_object_get(other->decoded, "errors")) == 0 &&
+	    !asks_for(other, key))
+		return 0; /* it moved from that app to this one */
 	return err_set(err, ERR_INVALID, EEXIST, "Conflict", "%s belongs to app '%s' already", what,
 		       owner);
 }
@@ -232,6 +257,16 @@ static bool replace_pod(struct application *x, const json_t *live, const json_t 
 	return true;
 }
 
+/* What is written into a namespace that is being deleted would be deleted with it, again and again.
+ */
+static bool namespace_is_going(struct reconciler *r, const json_t *o)
+{
+	const char *name = object_kind(o) == KIND_NAMESPACE ? object_name(o) : object_namespace(o);
+	const json_t *ns = store_get(r->store, KIND_NAMESPACE, NULL, name);
+
+	return ns && object_deleting(ns);
+}
+
 static void write_object(struct application *x, const json_t *o)
 {
 	enum kind kind = object_kind(o);
@@ -240,12 +275,12 @@ static void write_object(struct application *x, const json_t *o)
 	autofree char *key = app_object_key(o);
 
 	ledger_add(x->app, key);
-	if (!live) {
-		(void)store_create(x->r->store, copy, NULL);
+	if (namespace_is_going(x->r, o)) {
+		x->waiting++; /* written when the old one is gone */
 		return;
 	}
-	if (kind == KIND_NAMESPACE && object_deleting(live)) {
-		x->waiting++; /* created again when the old one is gone */
+	if (!live) {
+		(void)store_create(x->r->store, copy, NULL);
 		return;
 	}
 	if (kind == KIND_POD && replace_pod(x, live, o))
@@ -301,6 +336,19 @@ static void ensure_namespaces(struct application *x)
 	}
 }
 
+/* What moved to another app is that one's from here on, and goes on running: it is not deleted only
+ * to be made again. */
+static void hand_over(struct application *x, struct app *to, const json_t *live, const char *key)
+{
+	autojson *copy = json_deep_copy(live);
+
+	ledger_add(to, key);
+	app_save(x->r, to);
+	json_set(json_path(copy, "metadata.annotations"), SYNC_ANNOTATION_APP, json_text(to->name));
+	(void)store_update(x->r->store, copy);
+	reconciler_queue(x->r, WORK_APP, to->name);
+}
+
 static void prune(struct application *x)
 {
 	autojson *kept = json_array(), *old = json_deep_copy(ledger(x->app));
@@ -309,6 +357,7 @@ static void prune(struct application *x)
 		const char *key = json_string_value(json_array_get(old, i - 1));
 		const json_t *live = ledger_object(x->r, key);
 		const char *owner = live ? object_annotation(live, SYNC_ANNOTATION_APP) : NULL;
+		struct app *to;
 
 		if (wanted(x->objects, key)) {
 			json_array_insert_new(kept, 0, json_text(key));
@@ -316,6 +365,11 @@ static void prune(struct application *x)
 		}
 		if (!live || !str_eq(owner, x->app->name))
 			continue; /* gone, or another app's by now */
+		to = object_deleting(live) ? NULL : heir(x, key);
+		if (to) {
+			hand_over(x, to, live, key);
+			continue;
+		}
 		if (!object_deleting(live))
 			reconciler_delete(x->r, live);
 		json_array_insert_new(kept, 0, json_text(key));

@@ -414,6 +414,11 @@ static void run_planned(struct reconciler *r, struct app_build *b)
 	}
 }
 
+static bool retry_due(struct reconciler *r, const struct app_build *b)
+{
+	return b->retry_ms && b->retry_ms <= reconciler_now_ms(r);
+}
+
 void sync_build_reconcile(struct reconciler *r, const char *key)
 {
 	struct app_build *b = build_get(r->apps, key);
@@ -428,7 +433,7 @@ void sync_build_reconcile(struct reconciler *r, const char *key)
 		run_planned(r, b);
 		break;
 	case BUILD_FAILED:
-		if (b->retry_ms && b->retry_ms <= reconciler_now_ms(r)) {
+		if (retry_due(r, b) || (a_base_is_newer(r, b) && !unfinished_base(r, b))) {
 			b->retry_ms = 0;
 			build_move(b, BUILD_NEW);
 			plan(r, b);

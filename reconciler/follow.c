@@ -116,13 +116,28 @@ static void follow_replicaset(struct follow *f, const json_t *rs)
 	check_pods_of(f, rs);
 }
 
+/* A Pod that ended with a failure and is not started again stays so. */
+static void pod_failed(struct follow *f, const json_t *pod)
+{
+	const char *reason = json_path_str(pod, "status.reason", "");
+
+	f->result = FOLLOW_FAILED;
+	(void)err_set(f->err, ERR_INVALID, ENOEXEC, *reason ? reason : "Error",
+		      "pod %s failed: `recond logs %s -n %s` shows its output", object_name(pod),
+		      object_name(pod), object_namespace(pod));
+}
+
 static void follow_pod(struct follow *f, const json_t *pod)
 {
 	if (!object_deleting(pod) && (replicaset_pod_ready(pod) ||
 				      str_eq(json_path_str(pod, "status.phase", ""), "Succeeded")))
 		return;
 	progress(f, pod, 0, 1);
-	check_pod(f, pod);
+	if (f->result != FOLLOW_FAILED && !object_deleting(pod) &&
+	    str_eq(json_path_str(pod, "status.phase", ""), "Failed"))
+		pod_failed(f, pod);
+	else
+		check_pod(f, pod);
 }
 
 static void follow_one(struct follow *f, const json_t *wanted)

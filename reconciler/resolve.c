@@ -61,8 +61,10 @@ void sync_image_done(struct reconciler *r, const char *ref, const char *digest,
 		w->retry_ms = reconciler_now_ms(r) + pod_retry_seconds(w->n_failures) * 1000;
 	}
 	for (size_t i = 0; i < r->apps->n_apps; i++) {
-		if (!r->apps->apps[i]->resolved)
-			reconciler_queue(r, WORK_APP, r->apps->apps[i]->name);
+		const struct app *app = r->apps->apps[i];
+
+		if (!app->resolved || app->resolved_serial != r->apps->serial)
+			reconciler_queue(r, WORK_APP, app->name);
 	}
 }
 

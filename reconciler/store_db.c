@@ -14,6 +14,8 @@
 
 #define STORE_DB_VERSION 1
 #define STORE_DB_MAX_ROW (8u << 20)
+#define DAMAGE_REMEDY                                                                              \
+	"move the file away to start from the sources again; running pods are then replaced"
 
 enum statement {
 	ST_PUT_OBJECT,
@@ -64,11 +66,8 @@ static int db_error(struct store_db *db, struct err *err, const char *what)
 			       "%s: %s: free space on its file system", what,
 			       sqlite3_errmsg(db->db));
 	if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
-		return err_set(
-			err, ERR_FATAL, EUCLEAN, "StoreDamaged",
-			"%s: %s: move the file away to start from the sources again; running pods are then "
-			"replaced",
-			what, sqlite3_errmsg(db->db));
+		return err_set(err, ERR_FATAL, EUCLEAN, "StoreDamaged", "%s: %s: " DAMAGE_REMEDY,
+			       what, sqlite3_errmsg(db->db));
 	return err_set(err, ERR_FATAL, EIO, "StoreFailed", "%s: %s", what, sqlite3_errmsg(db->db));
 }
 
@@ -132,7 +131,7 @@ static int db_load_row(const struct store_db_loader *loader, sqlite3_stmt *st, b
 	r = json_parse(&j, body, (size_t)sqlite3_column_bytes(st, 2), STORE_DB_MAX_ROW, err);
 	if (r < 0)
 		return err_set(err, ERR_FATAL, EUCLEAN, "StoreDamaged",
-			       "store: row '%s' '%s' is not valid JSON", a, b);
+			       "store: row '%s' '%s' is not valid JSON: " DAMAGE_REMEDY, a, b);
 	if (objects)
 		loader->object(loader->data, a, j);
 	else

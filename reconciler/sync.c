@@ -315,6 +315,12 @@ static void status_held(struct reconciler *r, const struct app *app)
 
 /* ---- the steps ---- */
 
+static void forget_applied(struct app *app)
+{
+	free(app->applied_id);
+	app->applied_id = NULL;
+}
+
 /*
  * Keep or put back the effective set while the desired one is held. Without one (a first try) what
  * was applied stays to be looked at.
@@ -333,10 +339,12 @@ static void keep_effective(struct reconciler *r, struct app *app)
 	if (ret < 0)
 		log_error("the effective set cannot be put back", LOG_KV("app", app->name),
 			  LOG_ERR(&err));
-	if (ret == 1)
+	if (ret == 1) {
+		forget_applied(app);
 		reconciler_queue_after(r, WORK_APP, app->name, RETRY_WAITING_MS);
-	else
+	} else {
 		replace_string(&app->applied_id, id);
+	}
 }
 
 static void hold_app(struct reconciler *r, struct app *app, enum hold hold, const char *id,
@@ -384,8 +392,7 @@ static void follow(struct reconciler *r, struct app *app)
 		return;
 	case FOLLOW_FAILED:
 		if (!str_eq(json_path_str(app->doc, "effective.id", ""), app->resolved_id)) {
-			free(app->applied_id);
-			app->applied_id = NULL;
+			forget_applied(app);
 			hold_app(r, app, HOLD_ROLLOUT, app->resolved_id, &err);
 			return;
 		}
@@ -399,13 +406,25 @@ static void follow(struct reconciler *r, struct app *app)
 	}
 }
 
+/* Someone else may take objects away: another app's Namespace that goes with all that is in it. */
+static bool all_there(struct reconciler *r, const json_t *objects)
+{
+	for (size_t i = 0; i < json_array_size(objects); i++) {
+		const json_t *o = json_array_get(objects, i);
+
+		if (!store_get(r->store, object_kind(o), object_namespace(o), object_name(o)))
+			return false;
+	}
+	return true;
+}
+
 static void apply_desired(struct reconciler *r, struct app *app)
 {
 	enum hold hold = HOLD_NONE;
 	struct err err = {0};
 	int ret;
 
-	if (str_eq(app->applied_id, app->resolved_id)) {
+	if (str_eq(app->applied_id, app->resolved_id) && all_there(r, app->resolved)) {
 		release(r, app);
 		follow(r, app);
 		return;
@@ -417,6 +436,7 @@ static void apply_desired(struct reconciler *r, struct app *app)
 	}
 	release(r, app);
 	if (ret == 1) {
+		forget_applied(app); /* the store is between two sets */
 		app_status_write(r, app, "Progressing", "",
 				 "waiting for objects that are being deleted");
 		reconciler_queue_after(r, WORK_APP, app->name, RETRY_WAITING_MS);
@@ -506,6 +526,8 @@ static void remove_app(struct reconciler *r, struct app *app)
 	store_doc_delete(r->store, BUCKET, app->name);
 	(void)store_delete(r->store, KIND_APP, NULL, app->name);
 	app_remove(r->apps, app);
+	for (size_t i = 0; i < r->apps->n_apps; i++) /* one may be held for what this one had */
+		reconciler_queue(r, WORK_APP, r->apps->apps[i]->name);
 }
 
 void sync_app_reconcile(struct reconciler *r, const char *key)

@@ -280,6 +280,9 @@ char *pod_request_expand(const char *text, const json_t *vars)
 		} else if (value) {
 			strbuf_adds(&out, value);
 			text = close + 1;
+		} else if (name) {
+			strbuf_addf(&out, "$(%s)", name); /* not searched for names inside */
+			text = close + 1;
 		} else {
 			strbuf_addc(&out, *text++);
 		}

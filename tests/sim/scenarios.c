@@ -191,6 +191,22 @@ Test(scenarios, an_app_that_left_its_source_goes_with_everything_it_made)
 	cr_assert_null(store_get(world_store(w), KIND_APP, NULL, "shop"));
 }
 
+Test(scenarios, what_moves_to_another_app_goes_on_running)
+{
+	for (int i = 0; i < 2; i++) { /* to an app that comes after it, then to one before it */
+		world_push(w, json_pack("{s:{s:[o]}}", i ? "twig" : "shop", "objects",
+					world_deployment("web", "web:1", 2)));
+		world_run(w, 10000);
+		(void)world_low_water(w);
+		world_push(w, json_pack("{s:{s:[o]}}", i ? "shop" : "twig", "objects",
+					world_deployment("web", "web:1", 2)));
+		world_run(w, 60000);
+		cr_assert_str_eq(world_app_phase(w, i ? "shop" : "twig"), "Verified");
+		cr_assert_eq(world_low_water(w), 2);
+		cr_assert_null(store_get(world_store(w), KIND_APP, NULL, i ? "twig" : "shop"));
+	}
+}
+
 Test(scenarios, a_revision_that_would_delete_everything_is_refused_until_confirmed)
 {
 	world_push(w, one_app("web:1", 2));
@@ -242,6 +258,25 @@ Test(scenarios, a_base_that_changes_rebuilds_what_rests_on_it)
 	world_run(w, 10000);
 	expect_app("Verified", "");
 	cr_assert_eq(world_builds(w), 2);
+}
+
+static json_t *page_on_base(const char *version)
+{
+	return json_pack("{s:{s:[o, o]}, s:{s:[o]}}", "shop", "objects",
+			 image_object("page", "v1", "base"), world_deployment("web", "page", 1),
+			 "low", "objects", image_object("base", version, ""));
+}
+
+Test(scenarios, a_base_put_right_in_another_app_releases_what_rests_on_it)
+{
+	world_fail_builds(w, "base", true);
+	world_push(w, page_on_base("v1"));
+	world_run(w, 5000);
+	expect_app("Held", "BuildFailed");
+	world_fail_builds(w, "base", false);
+	world_push(w, page_on_base("v2"));
+	world_run(w, 20000);
+	expect_app("Verified", "");
 }
 
 Test(scenarios, a_build_that_fails_holds_and_leaves_what_runs)
@@ -339,4 +374,42 @@ Test(scenarios, a_deleted_namespace_takes_its_contents_along)
 	cr_assert_null(store_get(world_store(w), KIND_NAMESPACE, NULL, "crm"));
 	cr_assert_eq(count(KIND_POD), 1);
 	cr_assert_null(store_get(world_store(w), KIND_APP, NULL, "crm"));
+}
+
+Test(scenarios, a_namespace_that_comes_back_is_filled_when_the_old_one_is_gone)
+{
+	json_t *d = world_deployment("web", "web:1", 2);
+
+	json_path_set_new(d, "metadata.namespace", json_text("crm"));
+	for (int i = 0; i < 3; i++) { /* with its Namespace, without, and with it again */
+		json_t *app = json_pack("{s:{s:[O]}}", "shop", "objects", d);
+
+		if (i != 1)
+			json_array_append_new(json_path(app, "shop.objects"),
+					      json_pack("{s:s, s:s, s:{s:s}}", "apiVersion", "v1",
+							"kind", "Namespace", "metadata", "name",
+							"crm"));
+		world_push(w, app);
+		world_run(w, i == 1 ? 200 : 60000);
+	}
+	json_decref(d);
+	expect_app("Verified", "");
+	cr_assert_eq(count(KIND_POD), 2);
+	cr_assert_eq(world_starts(w), 4, "two of each namespace, none in between");
+}
+
+Test(scenarios, what_another_app_s_namespace_took_along_is_made_again)
+{
+	json_t *d = world_deployment("web", "web:1", 2), *both;
+	json_t *ns = json_pack("{s:s, s:s, s:{s:s}}", "apiVersion", "v1", "kind", "Namespace",
+			       "metadata", "name", "crm");
+
+	json_path_set_new(d, "metadata.namespace", json_text("crm"));
+	both = json_pack("{s:{s:[O]}, s:{s:[o]}}", "shop", "objects", d, "crm", "objects", ns);
+	world_push(w, both);
+	world_run(w, 10000);
+	world_push(w, json_pack("{s:{s:[o]}}", "shop", "objects", d));
+	world_run(w, 60000);
+	expect_app("Verified", "");
+	cr_assert_eq(world_running(w, "web:1"), 2);
 }

@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A pod's status: phases, the states of a container with Kubernetes' reasons, conditions. */
+#include "reconciler/controllers/pod_status.h"
+
+#include "reconciler/object.h"
+#include "tests/unit/policy/lib.h"
+
+#define NOW "2026-01-02T03:04:05Z"
+#define NOW_MS 100000
+
+struct box {
+	enum container_state state;
+	const char *last;    /* how the last attempt ended, NULL: none did */
+	const char *failure; /* reason of a transient failure to start */
+	unsigned int n_failures;
+	uint64_t retry_ms;
+	unsigned int n_backoff;
+};
+
+#define WAITING                                                                                    \
+	{                                                                                          \
+		CONTAINER_WAITING, NULL, NULL, 0, 0, 0                                             \
+	}
+#define RUNNING                                                                                    \
+	{                                                                                          \
+		CONTAINER_RUNNING, NULL, NULL, 0, 0, 0                                             \
+	}
+#define ENDED(code)                                                                                \
+	{                                                                                          \
+		CONTAINER_EXITED, "{'exit_code': " #code "}", NULL, 0, 0, 0                        \
+	}
+
+/* clang-format off */
+static const struct {
+	const char *name, *pod;
+	struct box boxes[2];
+	const char *phase;
+} phases[] = {
+	{ "nothing started", "{}", {WAITING, WAITING}, "Pending" },
+	{ "one runs, one was never started", "{}", {RUNNING, WAITING}, "Pending" },
+	{ "all run", "{}", {RUNNING, RUNNING}, "Running" },
+	{ "one runs, one ended", "{}", {RUNNING, ENDED(1)}, "Running" },
+	{ "all ended under Always", "{}", {ENDED(0), ENDED(0)}, "Running" },
+	{ "all ended well under Never", "{'spec': {'restartPolicy': 'Never'}}", {ENDED(0), ENDED(0)}, "Succeeded" },
+	{ "one failed under Never", "{'spec': {'restartPolicy': 'Never'}}", {ENDED(0), ENDED(2)}, "Failed" },
+	{ "one runs on under Never", "{'spec': {'restartPolicy': 'Never'}}", {RUNNING, ENDED(2)}, "Running" },
+	{ "all ended well under OnFailure", "{'spec': {'restartPolicy': 'OnFailure'}}", {ENDED(0), ENDED(0)}, "Succeeded" },
+	{ "one failed under OnFailure", "{'spec': {'restartPolicy': 'OnFailure'}}", {ENDED(0), ENDED(2)}, "Running" },
+	{ "deleted, all ended well", "{'metadata': {'deletionTimestamp': '" NOW "'}}", {ENDED(0), ENDED(0)}, "Succeeded" },
+	{ "deleted, one failed, whatever the policy", "{'metadata': {'deletionTimestamp': '" NOW "'}}",
+	  {ENDED(0), ENDED(143)}, "Failed" },
+	{ "deleted, one still runs", "{'metadata': {'deletionTimestamp': '" NOW "'}}", {ENDED(0), RUNNING}, "Running" },
+	{ "a terminal phase stays", "{'status': {'phase': 'Succeeded'}}", {RUNNING, RUNNING}, "Succeeded" },
+};
+
+#define BACKOFF "back-off 20s restarting failed container=a pod=web_shop(u1)"
+#define EXIT_1 "{'exitCode': 1, 'reason': 'Error', 'startedAt': '', 'finishedAt': ''}"
+
+static const struct {
+	const char *name;
+	struct box box;
+	const char *state, *last_state;
+} states[] = {
+	{ "not started yet", WAITING, "{'waiting': {'reason': 'ContainerCreating'}}", "{}" },
+	{ "runs", RUNNING, "{'running': {'startedAt': '" NOW "'}}", "{}" },
+	{ "ended well", ENDED(0),
+	  "{'terminated': {'exitCode': 0, 'reason': 'Completed', 'startedAt': '', 'finishedAt': ''}}", "{}" },
+	{ "ended badly", ENDED(1), "{'terminated': " EXIT_1 "}", "{}" },
+	{ "was killed for its memory", { CONTAINER_EXITED, "{'exit_code': 137, 'oom_killed': true, 'signal': 9}", NULL, 0, 0, 0 },
+	  "{'terminated': {'exitCode': 137, 'reason': 'OOMKilled', 'signal': 9, 'startedAt': '', 'finishedAt': ''}}", "{}" },
+	{ "the runtime's own reason and message are kept",
+	  { CONTAINER_EXITED, "{'exit_code': 128, 'reason': 'StartError', 'message': 'no such file'}", NULL, 0, 0, 0 },
+	  "{'terminated': {'exitCode': 128, 'reason': 'StartError', 'message': 'no such file', 'startedAt': '', 'finishedAt': ''}}",
+	  "{}" },
+	{ "waits to run again", { CONTAINER_EXITED, "{'exit_code': 1}", NULL, 0, NOW_MS + 1, 3 },
+	  "{'waiting': {'reason': 'CrashLoopBackOff', 'message': '" BACKOFF "'}}", "{'terminated': " EXIT_1 "}" },
+	{ "ended well and waits all the same", { CONTAINER_EXITED, "{'exit_code': 0}", NULL, 0, NOW_MS + 1, 3 },
+	  "{'waiting': {'reason': 'CrashLoopBackOff', 'message': '" BACKOFF "'}}",
+	  "{'terminated': {'exitCode': 0, 'reason': 'Completed', 'startedAt': '', 'finishedAt': ''}}" },
+	{ "in the gap before a plain restart it stays terminated",
+	  { CONTAINER_STARTING, "{'exit_code': 1}", NULL, 0, 0, 1 }, "{'terminated': " EXIT_1 "}", "{}" },
+	{ "runs again", { CONTAINER_RUNNING, "{'exit_code': 1}", NULL, 0, 0, 1 },
+	  "{'running': {'startedAt': '" NOW "'}}", "{'terminated': " EXIT_1 "}" },
+	{ "its image can't be had, a first time", { CONTAINER_WAITING, NULL, "ErrImagePull", 1, NOW_MS + 1, 0 },
+	  "{'waiting': {'reason': 'ErrImagePull', 'message': 'refused'}}", "{}" },
+	{ "its image can't be had, again: the wait shows", { CONTAINER_WAITING, NULL, "ErrImagePull", 2, NOW_MS + 1, 0 },
+	  "{'waiting': {'reason': 'ImagePullBackOff', 'message': 'Back-off pulling image \\'x:1\\': refused'}}", "{}" },
+	{ "between two waits the attempt shows", { CONTAINER_WAITING, NULL, "ErrImagePull", 2, NOW_MS, 0 },
+	  "{'waiting': {'reason': 'ErrImagePull', 'message': 'refused'}}", "{}" },
+	{ "a missing ConfigMap shows at once", { CONTAINER_WAITING, NULL, "CreateContainerConfigError", 1, 0, 0 },
+	  "{'waiting': {'reason': 'CreateContainerConfigError', 'message': 'refused'}}", "{}" },
+	{ "a hiccup is not shown", { CONTAINER_WAITING, NULL, "CreateContainerError", 1, 0, 0 },
+	  "{'waiting': {'reason': 'ContainerCreating'}}", "{}" },
+	{ "nor a second one", { CONTAINER_WAITING, NULL, "CreateContainerError", 2, 0, 0 },
+	  "{'waiting': {'reason': 'ContainerCreating'}}", "{}" },
+	{ "the third in a row is", { CONTAINER_WAITING, NULL, "CreateContainerError", 3, 0, 0 },
+	  "{'waiting': {'reason': 'CreateContainerError', 'message': 'refused'}}", "{}" },
+};
+/* clang-format on */
+
+static void add_box(struct pod_run *run, const char *name, const struct box *b)
+{
+	struct container_run *c = pod_run_add_container(run, name);
+
+	if (b->last)
+		container_run_ended(c, json_like(b->last));
+	c->state = b->state;
+	if (b->state == CONTAINER_RUNNING)
+		c->info = json_pack("{s:s, s:s}", "id", "c1", "started_at", NOW);
+	if (b->failure)
+		(void)err_set(&c->failure, ERR_TRANSIENT, EIO, b->failure, "refused");
+	c->n_failures = b->n_failures;
+	c->retry_ms = b->retry_ms;
+	c->n_backoff = b->n_backoff;
+}
+
+/* The status of the pod OBJECT with BOXES. Owned by the caller. */
+static json_t *status_of(const json_t *object, enum sandbox_state sandbox, const struct box *boxes,
+			 size_t n)
+{
+	static const char *const names[] = {"a", "b"};
+	const struct pod_status_env env = {NOW, "192.0.2.1", NOW_MS};
+	_cleanup_(pods_freep) struct pods *pods = pods_new();
+	struct pod_run *run = pods_add(pods, "u1");
+
+	run->sandbox = sandbox;
+	run->ip = mem_strdup("10.0.0.2");
+	for (size_t i = 0; i < n; i++)
+		add_box(run, names[i], &boxes[i]);
+	return pod_status(object, run, &env);
+}
+
+Test(pod_status, phases)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(phases); i++) {
+		autojson *pod = json_like(phases[i].pod);
+		autojson *status = status_of(pod, SANDBOX_READY, phases[i].boxes, 2);
+		const char *got = json_path_str(status, "phase", "none");
+
+		cr_expect(str_eq(got, phases[i].phase), "%s (%s)\n got %s\nwant %s", phases[i].name,
+			  phases[i].pod, got, phases[i].phase);
+	}
+}
+
+Test(pod_status, states_of_a_container)
+{
+	autojson *pod = json_like("{'metadata': {'name': 'web', 'namespace': 'shop', 'uid': 'u1'},"
+				  " 'spec': {'containers': [{'name': 'a', 'image': 'x:1'}]}}");
+
+	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+		autojson *status = status_of(pod, SANDBOX_READY, &states[i].box, 1);
+		const json_t *c = json_array_get(json_object_get(status, "containerStatuses"), 0);
+
+		expect_json(states[i].name, json_object_get(c, "state"), states[i].state);
+		expect_json(states[i].name, json_object_get(c, "lastState"), states[i].last_state);
+		cr_expect(json_path_bool(c, "ready", false) ==
+				  (states[i].box.state == CONTAINER_RUNNING),
+			  "%s: ready", states[i].name);
+	}
+}
+
+/* clang-format off */
+static const struct {
+	const char *name, *pod;
+	enum sandbox_state sandbox;
+	struct box boxes[2];
+	const char *sandbox_ready, *ready, *reason, *message;
+} conditions[] = {
+	{ "all run", "{}", SANDBOX_READY, {RUNNING, RUNNING}, "True", "True", "", "" },
+	{ "one does not", "{}", SANDBOX_READY, {RUNNING, WAITING},
+	  "True", "False", "ContainersNotReady", "containers with unready status: [b]" },
+	{ "none does", "{}", SANDBOX_STARTING, {WAITING, WAITING},
+	  "False", "False", "ContainersNotReady", "containers with unready status: [a b]" },
+	{ "done", "{'spec': {'restartPolicy': 'Never'}}", SANDBOX_READY, {ENDED(0), ENDED(0)}, "True", "False", "PodCompleted", "" },
+	{ "failed", "{'spec': {'restartPolicy': 'Never'}}", SANDBOX_READY, {ENDED(0), ENDED(1)}, "True", "False", "PodFailed", "" },
+};
+
+static const struct { const char *name, *status, *reason, *message; } failures[] = {
+	{ "all is well", "{'containerStatuses': [{'state': {'running': {}}}]}", NULL, NULL },
+	{ "a crash may mend", "{'containerStatuses': [{'state': {'waiting': {'reason': 'CrashLoopBackOff'}}}]}", NULL, NULL },
+	{ "an image that can't be had",
+	  "{'containerStatuses': [{'state': {'waiting': {'reason': 'ImagePullBackOff', 'message': 'm'}}}]}", "ImagePullBackOff", "m" },
+	{ "a missing ConfigMap in the second container",
+	  "{'containerStatuses': [{'state': {'running': {}}}, {'state': {'waiting': {'reason': 'CreateContainerConfigError', 'message': 'm'}}}]}",
+	  "CreateContainerConfigError", "m" },
+	{ "no such program, seen in the last attempt",
+	  "{'containerStatuses': [{'state': {'waiting': {'reason': 'CrashLoopBackOff'}}, 'lastState': {'terminated': {'reason': 'StartError', 'message': 'm'}}}]}",
+	  "StartError", "m" },
+	{ "a sandbox that can't be made",
+	  "{'conditions': [{'type': 'PodReadyToStartContainers', 'status': 'False', 'reason': 'FailedMount', 'message': 'm'}]}", "FailedMount", "m" },
+};
+/* clang-format on */
+
+Test(pod_status, conditions)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(conditions); i++) {
+		autojson *pod = json_like(conditions[i].pod);
+		autojson *status = status_of(pod, conditions[i].sandbox, conditions[i].boxes, 2);
+		autojson *o = json_pack("{s:O}", "status", status);
+		const json_t *ready = object_condition(o, "Ready");
+		const char *sandbox = json_path_str(
+			object_condition(o, "PodReadyToStartContainers"), "status", "");
+		const char *got = json_path_str(ready, "status", "none");
+		const char *reason = json_path_str(ready, "reason", "");
+		const char *message = json_path_str(ready, "message", "");
+
+		cr_expect(str_eq(sandbox, conditions[i].sandbox_ready),
+			  "%s: sandbox\n got %s\nwant %s", conditions[i].name, sandbox,
+			  conditions[i].sandbox_ready);
+		cr_expect(
+			str_eq(got, conditions[i].ready) && str_eq(reason, conditions[i].reason) &&
+				str_eq(message, conditions[i].message),
+			"%s\n got %s %s '%s'\nwant %s %s '%s'", conditions[i].name, got, reason,
+			message, conditions[i].ready, conditions[i].reason, conditions[i].message);
+	}
+}
+
+Test(pod_status, an_unchanged_pod_has_an_unchanged_status)
+{
+	static const struct box boxes[] = {RUNNING, ENDED(1)};
+	autojson *pod = json_like("{'spec': {}}");
+	autojson *first = status_of(pod, SANDBOX_READY, boxes, 2);
+	autojson *second = NULL;
+	autofree char *want = json_dumps(first, JSON_SORT_KEYS);
+
+	json_set(pod, "status", json_incref(first));
+	second = status_of(pod, SANDBOX_READY, boxes, 2);
+	expect_json("the status again", second, want);
+}
+
+Test(pod_status, what_waiting_will_not_mend)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(failures); i++) {
+		autojson *status = json_like(failures[i].status);
+		autojson *pod = json_pack("{s:O}", "status", status);
+		const char *message = NULL, *got = pod_status_failure(pod, &message);
+
+		cr_expect(str_eq(got, failures[i].reason) && str_eq(message, failures[i].message),
+			  "%s\n got %s '%s'\nwant %s '%s'", failures[i].name, got ? got : "none",
+			  message ? message : "", failures[i].reason ? failures[i].reason : "none",
+			  failures[i].message ? failures[i].message : "");
+	}
+}
