@@ -16,7 +16,7 @@
 #include "reconciler/object.h"
 #include "reconciler/store_priv.h"
 
-#define STORE_HISTORY 4096
+#define STORE_HISTORY 512
 #define STORE_NAME_TRIES 16
 
 static const char name_alphabet[] =
@@ -27,6 +27,15 @@ struct change {
 	enum kind kind;
 	uint64_t rv;
 	json_t *object; /* owned reference */
+};
+
+/* A change remembered for watchers that come back: as text, a tenth of the size of the parsed
+ * object. */
+struct past_change {
+	enum store_event_type type;
+	enum kind kind;
+	uint64_t rv;
+	char *body; /* NULL: the slot is free */
 };
 
 struct doc_change {
@@ -53,7 +62,7 @@ struct store {
 	size_t n_changes, cap_changes;
 	struct doc_change *doc_changes;
 	size_t n_doc_changes, cap_doc_changes;
-	struct change history[STORE_HISTORY]; /* ring, slot = counter modulo size */
+	struct past_change history[STORE_HISTORY]; /* ring, slot = counter modulo size */
 	uint64_t n_history;
 	uint64_t history_floor; /* changes up to this resourceVersion are forgotten */
 	struct watcher *watchers;
@@ -149,7 +158,7 @@ struct store *store_free(struct store *s)
 	for (size_t i = 0; i < s->n_doc_changes; i++)
 		doc_change_clear(&s->doc_changes[i]);
 	for (size_t i = 0; i < STORE_HISTORY; i++)
-		change_clear(&s->history[i]);
+		free(s->history[i].body);
 	for (int k = 0; k < KIND_N_; k++)
 		json_decref(s->objects[k]);
 	json_decref(s->by_uid);
@@ -429,15 +438,14 @@ static void write_changes(struct store *s)
 	}
 }
 
-static void history_add(struct store *s, struct change *c)
+static void history_add(struct store *s, const struct change *c)
 {
-	struct change *slot = &s->history[s->n_history % STORE_HISTORY];
+	struct past_change *slot = &s->history[s->n_history % STORE_HISTORY];
 
-	if (slot->object)
+	if (slot->body)
 		s->history_floor = slot->rv;
-	change_clear(slot);
-	*slot = *c;
-	slot->object = json_incref(c->object);
+	free(slot->body);
+	*slot = (struct past_change){c->type, c->kind, c->rv, json_dumps(c->object, JSON_COMPACT)};
 	s->n_history++;
 }
 
@@ -513,11 +521,13 @@ int store_replay(const struct store *s, enum kind kind, uint64_t since, store_wa
 	if (since < s->history_floor)
 		return 0;
 	for (uint64_t i = first; i < s->n_history; i++) {
-		const struct change *c = &s->history[i % STORE_HISTORY];
-		struct store_event event = {c->type, c->kind, c->rv, c->object};
+		const struct past_change *c = &s->history[i % STORE_HISTORY];
+		autojson *object = NULL;
 
-		if (c->rv > since && c->kind == kind)
-			fn(&event, data);
+		if (c->rv <= since || c->kind != kind)
+			continue;
+		object = json_loads(c->body, 0, NULL);
+		fn(&(struct store_event){c->type, c->kind, c->rv, object}, data);
 	}
 	return 1;
 }
