@@ -13,10 +13,12 @@
 #include "base/strbuf.h"
 
 #define EVENTS_TTL_MS (3600ull * 1000)
-#define EVENTS_MAX 2000
+#define EVENTS_MAX 500
+#define EVENTS_TRIM_EVERY 250 /* new ones between two looks at how many there are */
 
 struct events {
-	json_t *index; /* "uid|source|type|reason|message" -> "namespace/name" */
+	unsigned int n_new; /* since they were last trimmed */
+	json_t *index;      /* "uid|source|type|reason|message" -> "namespace/name" */
 };
 
 struct events *events_new(void)
@@ -100,7 +102,10 @@ static void record(struct reconciler *r, const json_t *object, const char *sourc
 	where = mem_asprintf("%s/%s", object_namespace(e), object_name(e));
 	json_set(r->events->index, key, json_text(where));
 	(void)store_create(r->store, e, NULL);
-	reconciler_queue_after(r, WORK_EVENTS, "", EVENTS_TTL_MS);
+	if (++r->events->n_new >= EVENTS_TRIM_EVERY)
+		reconciler_queue(r, WORK_EVENTS, "");
+	else
+		reconciler_queue_after(r, WORK_EVENTS, "", EVENTS_TTL_MS);
 }
 
 void events_normal(struct reconciler *r, const json_t *object, const char *source,
@@ -151,6 +156,7 @@ void events_expire(struct reconciler *r, const char *key UNUSED)
 
 	for (size_t i = 0; i < n; i++)
 		sorted[i] = json_array_get(list, i);
+	r->events->n_new = 0;
 	qsort(sorted, n, sizeof(*sorted), compare_last_seen);
 	for (size_t i = 0; i < n && (last_seen_ns(sorted[i]) <= oldest || keep > EVENTS_MAX);
 	     i++, keep--)
