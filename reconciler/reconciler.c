@@ -209,19 +209,23 @@ static void effects_run(struct reconciler *r)
 
 /* ---- changes of objects become keys ---- */
 
-static void queue_owner(struct reconciler *r, const json_t *object)
+/* Owners all the way up: a Deployment looks at the pods of its ReplicaSets, too. */
+static void queue_owners(struct reconciler *r, const json_t *object)
 {
-	const json_t *ref = object_controller_ref(object);
-	const char *kind = ref ? json_path_str(ref, "kind", "") : "";
-	autofree char *key = NULL;
+	for (const json_t *o = object; o;) {
+		const json_t *ref = object_controller_ref(o);
+		const char *kind = ref ? json_path_str(ref, "kind", "") : "";
+		autofree char *key = NULL;
 
-	if (!ref)
-		return;
-	key = mem_asprintf("%s/%s", object_namespace(object), json_path_str(ref, "name", ""));
-	if (str_eq(kind, "ReplicaSet"))
-		reconciler_queue(r, WORK_REPLICASET, key);
-	else if (str_eq(kind, "Deployment"))
-		reconciler_queue(r, WORK_DEPLOYMENT, key);
+		if (!ref)
+			return;
+		key = mem_asprintf("%s/%s", object_namespace(o), json_path_str(ref, "name", ""));
+		if (str_eq(kind, "ReplicaSet"))
+			reconciler_queue(r, WORK_REPLICASET, key);
+		else if (str_eq(kind, "Deployment"))
+			reconciler_queue(r, WORK_DEPLOYMENT, key);
+		o = store_get_uid(r->store, json_path_str(ref, "uid", ""));
+	}
 }
 
 static void on_change(const struct store_event *event, void *data)
@@ -248,7 +252,7 @@ static void on_change(const struct store_event *event, void *data)
 	default:
 		break;
 	}
-	queue_owner(r, o);
+	queue_owners(r, o);
 	if (event->type == STORE_DELETED)
 		garbage_queue_owner(r, o);
 	if (object_deleting(o) && event->kind == KIND_POD)

@@ -148,6 +148,28 @@ Test(scenarios, a_container_that_cannot_be_created_rolls_the_app_back_and_holds_
 	cr_assert_eq(world_running(w, "web:2"), 3);
 }
 
+/* What nobody's source owns, such as an object written through the API. */
+static void put_deployment(const char *image)
+{
+	autojson *d = world_deployment("api", image, 2);
+
+	if (store_create(world_store(w), d, NULL) == 1)
+		(void)store_update(world_store(w), d);
+}
+
+Test(scenarios, a_deployment_short_of_its_image_goes_back_to_its_last_available_revision)
+{
+	put_deployment("web:1");
+	world_run(w, 5000);
+	cr_assert_eq(world_running(w, "web:1"), 2);
+	put_deployment("web:nope");
+	world_run(w, 20000);
+	cr_assert_eq(world_running(w, "web:1"), 2);
+	cr_assert_str_eq(json_path_str(store_get(world_store(w), KIND_DEPLOYMENT, "default", "api"),
+				       "spec.template.spec.containers.[0].image", ""),
+			 "web:1");
+}
+
 Test(scenarios, one_broken_app_stops_no_other)
 {
 	json_t *apps = one_app("web:1", 2);
