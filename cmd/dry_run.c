@@ -98,7 +98,8 @@ static int decode(json_t **ret, struct revision *rev, struct err *err)
 	if (r == 0)
 		r = wait_for_answer(&q, err);
 	if (r == 0)
-		*ret = q.answer;
+		*ret = revision_view_complete(q.answer, rev);
+	json_decref(q.answer);
 	return r;
 }
 

@@ -69,6 +69,7 @@ static void on_decoded(struct manifest_worker *w UNUSED, const json_t *result,
 {
 	struct decoding *d = data;
 	struct host_source *s = d->source;
+	autojson *whole = NULL;
 	struct err second = {0};
 
 	if (!result && !d->again) {
@@ -78,8 +79,9 @@ static void on_decoded(struct manifest_worker *w UNUSED, const json_t *result,
 			return;
 		err = &second;
 	}
+	whole = result ? revision_view_complete(result, s->rev) : NULL;
 	s->decoded = true;
-	reconciler_decoded(s->host->reconciler, s->spec, d->revision, result, err);
+	reconciler_decoded(s->host->reconciler, s->spec, d->revision, whole, err);
 	s->decoding = decoding_free(d);
 	host_run_policy(s->host);
 }

@@ -42,6 +42,11 @@ static bool is_manifest(const char *path)
 	       str_has_suffix(path, ".json");
 }
 
+static bool is_yaml(const char *path)
+{
+	return str_has_suffix(path, ".yaml") || str_has_suffix(path, ".yml");
+}
+
 static bool is_dockerfile(const char *path)
 {
 	return str_eq(base_name(path), "Dockerfile");
@@ -65,7 +70,7 @@ static bool root_digest(const struct revision *rev, char ret[DIGEST_STR_SIZE])
 			continue;
 		digest_update(ctx, e->path, strlen(e->path) + 1);
 		digest_update(ctx, e->digest, strlen(e->digest) + 1);
-		any |= is_dockerfile(e->path) ||
+		any |= is_dockerfile(e->path) || is_yaml(e->path) ||
 		       (is_manifest(e->path) && revision_content(rev, e->path, &len));
 	}
 	digest_final(ctx, ret);
@@ -176,6 +181,50 @@ struct revision_view *revision_view_free(struct revision_view *view)
 const struct manifest_input *revision_view_input(const struct revision_view *view)
 {
 	return &view->input;
+}
+
+/* The app NAME of a decoded result, added when it has nothing else. Borrowed. */
+static json_t *result_app(json_t *apps, const char *name)
+{
+	json_t *app;
+	size_t i;
+
+	json_array_foreach(apps, i, app) {
+		if (str_eq(json_path_str(app, "name", ""), name))
+			return app;
+	}
+	app = json_pack("{s:s, s:[], s:[], s:[]}", "name", name, "objects", "errors", "notes");
+	json_array_append_new(apps, app);
+	return app;
+}
+
+static void add_too_large(json_t *apps, const struct revision *rev, const struct revision_entry *e)
+{
+	const char *slash = strchr(e->path, '/');
+	autofree char *name = slash ? mem_strndup(e->path, (size_t)(slash - e->path))
+				    : mem_strdup(revision_source_name(rev));
+	autofree char *text =
+		mem_asprintf("%s: a manifest of %llu bytes: at most %u are read; split it", e->path,
+			     (unsigned long long)e->size, REVISION_KEPT_FILE_MAX);
+	json_t *app = result_app(apps, name);
+
+	json_array_append_new(json_object_get(app, "errors"), json_text(text));
+	json_set(app, "objects", json_array()); /* an app with an error has none */
+}
+
+json_t *revision_view_complete(const json_t *result, const struct revision *rev)
+{
+	json_t *whole = json_deep_copy(result);
+	size_t n;
+	const struct revision_entry *entries = revision_entries(rev, &n);
+
+	for (size_t i = 0; i < n; i++) {
+		const struct revision_entry *e = &entries[i];
+
+		if (S_ISREG(e->mode) && is_yaml(e->path) && e->size > REVISION_KEPT_FILE_MAX)
+			add_too_large(json_object_get(whole, "apps"), rev, e);
+	}
+	return whole;
 }
 
 /* ---- building ---- */

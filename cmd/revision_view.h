@@ -32,6 +32,13 @@ DEFINE_FREEP(struct revision_view, revision_view_free)
 const struct manifest_input *revision_view_input(const struct revision_view *view);
 
 /*
+ * RESULT of decoding REV with what decoding could not see: a manifest that is too large to be kept
+ * makes its app invalid, as any other error does, instead of being taken for gone. Owned by the
+ * caller.
+ */
+json_t *revision_view_complete(const json_t *result, const struct revision *rev);
+
+/*
  * The request of builder/build.h for the Image object IMAGE of REV. CONTENT_DIR is where the
  * content lies (NULL when only a plan is wanted and it is not known). 0 with *ret (owned by the
  * caller), or -ENOENT with ERR invalid when the context or the Dockerfile is not in the revision.

@@ -64,6 +64,14 @@ app_manifest 2 web
 wait_until 20 app_phase_is Verified
 ok "an invalid manifest is named by place and changes nothing"
 
+awk 'BEGIN { for (i = 0; i < 40000; i++) print "# a line that says nothing, of many" }' >>"$SRC/web/app.yaml"
+wait_until 10 app_phase_is Invalid
+rc status | grep -q 'web/app.yaml: a manifest of' || fail "a manifest too large is not named"
+pods_serve 2 "hello 2" || fail "a manifest too large changed what runs"
+app_manifest 2 web
+wait_until 20 app_phase_is Verified
+ok "a manifest too large to be read is named and changes nothing"
+
 skopeo inspect "oci:$STATE/images:web:latest" >"$T/inspect" || fail "skopeo cannot read the image"
 ok "skopeo reads the image in place"
 
