@@ -335,3 +335,19 @@ json_t *object_normalised(const json_t *o)
 	}
 	return copy;
 }
+
+void object_set_annotation(json_t *o, const char *key, const char *value)
+{
+	json_t *metadata = json_object_get(o, "metadata"), *annotations;
+
+	if (!metadata) {
+		metadata = json_object();
+		json_set(o, "metadata", metadata);
+	}
+	annotations = json_object_get(metadata, "annotations");
+	if (!annotations) {
+		annotations = json_object();
+		json_set(metadata, "annotations", annotations);
+	}
+	json_set(annotations, key, json_text(value));
+}

@@ -21,6 +21,9 @@ const char *object_uid(const json_t *o);
 const char *object_label(const json_t *o, const char *key);      /* NULL when absent */
 const char *object_annotation(const json_t *o, const char *key); /* NULL when absent */
 
+/* Set the annotation KEY of O to VALUE (copied); metadata and annotations are made when absent. */
+void object_set_annotation(json_t *o, const char *key, const char *value);
+
 /* The kind of O; asserts that it is one of ours. */
 enum kind object_kind(const json_t *o);
 

@@ -199,22 +199,6 @@ static json_t *template_of(json_t *o)
 	}
 }
 
-static void set_annotation(json_t *o, const char *key, json_t *value)
-{
-	json_t *metadata = json_object_get(o, "metadata"), *annotations;
-
-	if (!metadata) {
-		metadata = json_object();
-		json_set(o, "metadata", metadata);
-	}
-	annotations = json_object_get(metadata, "annotations");
-	if (!annotations) {
-		annotations = json_object();
-		json_set(metadata, "annotations", annotations);
-	}
-	json_set(annotations, key, value);
-}
-
 static void pin_template(struct resolution *s, json_t *objects, const char *ns, json_t *template)
 {
 	autojson *digests = json_object(), *found = json_object();
@@ -234,10 +218,10 @@ static void pin_template(struct resolution *s, json_t *objects, const char *ns, 
 			json_set(digests, json_path_str(c, "name", ""), json_text(digest));
 	}
 	text = json_canonical(digests);
-	set_annotation(template, SYNC_ANNOTATION_DIGESTS, json_text(text));
+	object_set_annotation(template, SYNC_ANNOTATION_DIGESTS, text);
 	if (json_object_size(found) > 0) {
 		json_digest(hash, found);
-		set_annotation(template, SYNC_ANNOTATION_CONFIG, json_text(hash));
+		object_set_annotation(template, SYNC_ANNOTATION_CONFIG, hash);
 	}
 }
 
@@ -263,7 +247,7 @@ enum resolve_result resolve_app(struct reconciler *r, struct app *app,
 	json_array_foreach(objects, i, o) {
 		json_t *template = template_of(o);
 
-		set_annotation(o, SYNC_ANNOTATION_APP, json_text(app->name));
+		object_set_annotation(o, SYNC_ANNOTATION_APP, app->name);
 		if (template)
 			pin_template(&s, objects, object_namespace(o), template);
 		if (object_kind(o) == KIND_POD && !json_path(o, "spec.nodeName"))

@@ -100,18 +100,18 @@ static void pieces_read(struct yaml_reader *r, const char *text, size_t n)
 	piece_read(r, text + begin, n - begin, first_line);
 }
 
-static size_t depth_of(const json_t *j)
+size_t yaml_depth(const json_t *j)
 {
 	const json_t *v;
 	const char *key;
 	size_t i, deepest = 0, d;
 
 	json_array_foreach(j, i, v) {
-		d = depth_of(v);
+		d = yaml_depth(v);
 		deepest = d > deepest ? d : deepest;
 	}
 	json_object_foreach((json_t *)j, key, v) {
-		d = depth_of(v);
+		d = yaml_depth(v);
 		deepest = d > deepest ? d : deepest;
 	}
 	return deepest + 1;
@@ -140,7 +140,7 @@ static bool json_read(struct yaml_file *f, const char *text, size_t n)
 		json_t *j = json_loadb(text + i, n - i, flags, &e);
 		struct mark mark = {.line = line, .column = 1, .key_line = line, .key_column = 1};
 
-		if (!j || depth_of(j) > YAML_MAX_DEPTH || f->n_documents == YAML_MAX_DOCUMENTS) {
+		if (!j || yaml_depth(j) > YAML_MAX_DEPTH || f->n_documents == YAML_MAX_DOCUMENTS) {
 			json_decref(j);
 			return false;
 		}

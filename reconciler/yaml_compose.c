@@ -186,23 +186,6 @@ static int budget_take(struct yaml_reader *r, const json_t *j)
 	return 0;
 }
 
-static size_t depth_of(const json_t *j)
-{
-	const json_t *v;
-	const char *key;
-	size_t i, deepest = 0, d;
-
-	json_array_foreach(j, i, v) {
-		d = depth_of(v);
-		deepest = d > deepest ? d : deepest;
-	}
-	json_object_foreach((json_t *)j, key, v) {
-		d = depth_of(v);
-		deepest = d > deepest ? d : deepest;
-	}
-	return deepest + 1;
-}
-
 static int alias_read(struct yaml_reader *r, struct node *ret, const yaml_event_t *event, int depth)
 {
 	const char *name = (const char *)event->data.alias.anchor;
@@ -224,7 +207,7 @@ static int alias_read(struct yaml_reader *r, struct node *ret, const yaml_event_
 	}
 	if (budget_take(r, value) < 0)
 		return fail(r, &event->start_mark, "aliases expand to too much");
-	if (depth + depth_of(value) > YAML_MAX_DEPTH)
+	if (depth + yaml_depth(value) > YAML_MAX_DEPTH)
 		return fail(r, &event->start_mark, "nested too deeply");
 	ret->value = json_deep_copy(value);
 	assert(ret->value);

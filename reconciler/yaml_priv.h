@@ -36,6 +36,9 @@ struct yaml_reader {
  */
 int yaml_piece_read(struct yaml_reader *r, const char *text, size_t n, unsigned int first_line);
 
+/* Levels of nesting in J; 1 for a scalar. */
+size_t yaml_depth(const json_t *j);
+
 /* Note an error. Returns -EINVAL. */
 int yaml_fail_at(struct yaml_reader *r, unsigned int line, unsigned int column, const char *fmt,
 		 ...) __attribute__((format(printf, 4, 5)));

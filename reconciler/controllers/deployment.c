@@ -162,23 +162,11 @@ static int64_t max_old_revision(const struct rollout *o)
 	return max;
 }
 
-static void set_annotation(json_t *object, const char *key, const char *value)
-{
-	json_t *metadata = json_object_get(object, "metadata");
-	json_t *annotations = json_object_get(metadata, "annotations");
-
-	if (!annotations) {
-		annotations = json_object();
-		json_set(metadata, "annotations", annotations);
-	}
-	json_set(annotations, key, json_text(value));
-}
-
 static void set_annotation_int(json_t *object, const char *key, int64_t value)
 {
 	autofree char *text = mem_asprintf("%lld", (long long)value);
 
-	set_annotation(object, key, text);
+	object_set_annotation(object, key, text);
 }
 
 static bool annotation_is_copied(const char *key)
@@ -206,7 +194,7 @@ static void copy_annotations(json_t *rs, const json_t *deployment)
 
 	json_object_foreach(json_path(deployment, "metadata.annotations"), key, value) {
 		if (annotation_is_copied(key))
-			set_annotation(rs, key, json_string_value(value));
+			object_set_annotation(rs, key, json_string_value(value));
 	}
 }
 
@@ -228,7 +216,7 @@ static void set_revision(json_t *rs, int64_t revision)
 		autofree char *longer =
 			history ? mem_asprintf("%s,%s", history, had) : mem_strdup(had);
 
-		set_annotation(rs, DEPLOYMENT_HISTORY, longer);
+		object_set_annotation(rs, DEPLOYMENT_HISTORY, longer);
 	}
 	set_annotation_int(rs, DEPLOYMENT_REVISION, revision);
 }
@@ -244,7 +232,7 @@ static void keep_new_annotated(struct rollout *o)
 	json_path_set_new(rs, "spec.minReadySeconds",
 			  json_integer(json_path_int(o->d, "spec.minReadySeconds", 0)));
 	(void)store_update(o->r->store, rs);
-	set_annotation(d, DEPLOYMENT_REVISION, object_annotation(rs, DEPLOYMENT_REVISION));
+	object_set_annotation(d, DEPLOYMENT_REVISION, object_annotation(rs, DEPLOYMENT_REVISION));
 	(void)store_update_status(o->r->store, d);
 }
 
@@ -324,7 +312,8 @@ static void create_new_set(struct rollout *o)
 		return;
 	}
 	d = json_deep_copy(o->d);
-	set_annotation(d, DEPLOYMENT_REVISION, object_annotation(there, DEPLOYMENT_REVISION));
+	object_set_annotation(d, DEPLOYMENT_REVISION,
+			      object_annotation(there, DEPLOYMENT_REVISION));
 	if (!json_object_get(d, "status"))
 		json_set(d, "status", json_object());
 	message = mem_asprintf("Created new replica set \"%s\"", object_name(there));
@@ -522,7 +511,7 @@ static void remember_available(struct rollout *o)
 	    json_path_int(o->new, "status.availableReplicas", 0) < o->replicas)
 		return;
 	rs = json_deep_copy(o->new);
-	set_annotation(rs, WAS_AVAILABLE, "true");
+	object_set_annotation(rs, WAS_AVAILABLE, "true");
 	(void)store_update_status(o->r->store, rs);
 }
 
