@@ -27,6 +27,7 @@
 #include "cmd/command.h"
 #include "cmd/host.h"
 #include "cmd/port_check.h"
+#include "cmd/port_notify.h"
 
 #define LOCK_WAIT_MS 2000
 #define LOCK_POLL_MS 20
@@ -91,6 +92,7 @@ static const struct ports daemon_ports = {
 	.pod_down = port_pod_down,
 	.check = port_check,
 	.check_cancel = port_check_cancel,
+	.notify = port_notify,
 };
 
 /* From the loop, not from within a callback: several answers of one turn make one pass. */

@@ -49,6 +49,7 @@ enum effect_type {
 	EFFECT_DECODE,
 	EFFECT_BUILD_PLAN,
 	EFFECT_BUILD,
+	EFFECT_NOTIFY,
 };
 
 struct effect {
@@ -174,6 +175,11 @@ void effect_build(struct reconciler *r, const char *id, const char *source, cons
 	effect_add_source(r, EFFECT_BUILD, id, source, revision)->doc = json_deep_copy(image);
 }
 
+void effect_notify(struct reconciler *r, const char *source, json_t *event_taken)
+{
+	effect_add(r, EFFECT_NOTIFY, source)->doc = event_taken;
+}
+
 static void effect_run(struct reconciler *r, const struct effect *e)
 {
 	struct ports *p = &r->ports;
@@ -199,6 +205,8 @@ static void effect_run(struct reconciler *r, const struct effect *e)
 		return p->build_plan(p->data, e->id, e->name, e->revision, e->doc);
 	case EFFECT_BUILD:
 		return p->build(p->data, e->id, e->name, e->revision, e->doc);
+	case EFFECT_NOTIFY:
+		return p->notify(p->data, e->id, e->doc);
 	}
 }
 

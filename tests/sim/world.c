@@ -54,6 +54,7 @@ struct world {
 	json_t *failing_builds;
 	json_t *failing_checks; /* "what/check" or "what" -> true */
 	json_t *apps;           /* of the newest revision */
+	json_t *notices;        /* every event that ports.notify was given */
 	unsigned int revision, n_builds, n_starts, n_checks, low_water;
 	char *confirmed;
 	char *dir;
@@ -261,6 +262,11 @@ static void port_check_cancel(void *data, const char *id)
 	}
 }
 
+static void port_notify(void *data, const char *source UNUSED, const json_t *event)
+{
+	(void)json_array_append_new(((struct world *)data)->notices, json_deep_copy(event));
+}
+
 static const struct ports ports = {
 	.now_ms = port_now,
 	.realtime_ns = port_realtime,
@@ -276,6 +282,7 @@ static const struct ports ports = {
 	.container_start = port_container_start,
 	.container_signal = port_container_signal,
 	.pod_down = port_pod_down,
+	.notify = port_notify,
 	.check = port_check,
 	.check_cancel = port_check_cancel,
 };
@@ -509,6 +516,7 @@ struct world *world_new(uint64_t seed)
 	w->wake_ms = UINT64_MAX;
 	w->pods = json_object();
 	w->images = json_object();
+	w->notices = json_array();
 	w->built = json_object();
 	w->failing_builds = json_object();
 	w->failing_checks = json_object();
@@ -544,6 +552,7 @@ struct world *world_free(struct world *w)
 	free(w->answers);
 	json_decref(w->pods);
 	json_decref(w->images);
+	json_decref(w->notices);
 	json_decref(w->built);
 	json_decref(w->failing_builds);
 	json_decref(w->failing_checks);
@@ -855,4 +864,9 @@ json_t *world_deployment(const char *name, const char *image, int replicas)
 		"app", name, "template", "metadata", "labels", "app", name, "spec", "restartPolicy",
 		"Always", "terminationGracePeriodSeconds", 30, "containers", "name", "main",
 		"image", image);
+}
+
+const json_t *world_notices(const struct world *w)
+{
+	return w->notices;
 }

@@ -68,6 +68,9 @@ unsigned int world_starts(const struct world *w);
 /* The lowest number of running containers seen since this was asked last. */
 unsigned int world_low_water(struct world *w);
 
+/* All events that people would have been told by now, in order. Borrowed. */
+const json_t *world_notices(const struct world *w);
+
 /* status.phase / reason of an app, borrowed. */
 const char *world_app_phase(struct world *w, const char *app);
 const char *world_app_reason(struct world *w, const char *app);
