@@ -10,7 +10,8 @@
 
 static bool kind_can_be_owned(enum kind kind)
 {
-	return kind != KIND_EVENT && kind != KIND_NAMESPACE && kind != KIND_APP;
+	return kind != KIND_EVENT && kind != KIND_NAMESPACE && kind != KIND_APP &&
+	       kind != KIND_SOURCE;
 }
 
 static bool owned_by_uid(const json_t *object, const char *uid)
