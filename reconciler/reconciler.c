@@ -267,7 +267,7 @@ static void on_change(const struct store_event *event, void *data)
 
 static void queue_existing(const json_t *object, void *data)
 {
-	struct store_event event = {STORE_MODIFIED, object_kind(object), 0, object};
+	struct store_event event = {STORE_MODIFIED, object_kind(object), 0, object, NULL};
 
 	on_change(&event, data);
 }
