@@ -194,6 +194,15 @@ void json_set(json_t *object, const char *key, json_t *value)
 	require(value && json_object_set_new(object, key, value) == 0);
 }
 
+bool json_list_has(const json_t *array, const char *text)
+{
+	for (size_t i = 0; i < json_array_size(array); i++) {
+		if (str_eq(json_string_value(json_array_get(array, i)), text))
+			return true;
+	}
+	return false;
+}
+
 json_t *json_text(const char *s)
 {
 	autostrbuf clean = STRBUF_INIT;

@@ -26,6 +26,8 @@
 #include "base/loop.h"
 #include "cmd/command.h"
 #include "cmd/host.h"
+#include "cmd/port_check.h"
+#include "cmd/port_notify.h"
 
 #define LOCK_WAIT_MS 2000
 #define LOCK_POLL_MS 20
@@ -88,6 +90,9 @@ static const struct ports daemon_ports = {
 	.container_start = port_pod_container_start,
 	.container_signal = port_pod_container_signal,
 	.pod_down = port_pod_down,
+	.check = port_check,
+	.check_cancel = port_check_cancel,
+	.notify = port_notify,
 };
 
 /* From the loop, not from within a callback: several answers of one turn make one pass. */

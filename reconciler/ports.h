@@ -72,4 +72,24 @@ struct ports {
 	void (*container_signal)(void *data, const char *uid, const char *name,
 				 unsigned int attempt, int signo);
 	void (*pod_down)(void *data, const char *uid);
+
+	/*
+	 * Run one probe or hook of a container. REQUEST: {"podUid", "container", "attempt", "type":
+	 * "exec|httpGet|tcpSocket|grpc", "timeoutMs", exec: "command": [..]; httpGet: "host",
+	 * "port", "path", "scheme", "headers": [[name, value]..], "userAgent"; tcpSocket: "host",
+	 * "port"; grpc: "host", "port", "service"}. Names and ports are resolved already, an empty
+	 * host means the pod itself. Answer: reconciler_check_done with ID, once; a repeated ID is
+	 * ignored while it runs.
+	 */
+	void (*check)(void *data, const char *id, const json_t *request);
+	/* Give up ID if it runs: no answer comes any more. */
+	void (*check_cancel)(void *data, const char *id);
+
+	/*
+	 * Tell the people behind SOURCE what became of an app, by the hooks of the source's
+	 * configuration. EVENT (borrowed): {"type": "verified|held|released", "app", "source",
+	 * "revision", "effective", "reason", "message", "time"}. There is no answer, and nothing
+	 * depends on whether it arrives.
+	 */
+	void (*notify)(void *data, const char *source, const json_t *event);
 };

@@ -43,16 +43,19 @@ enum effect_type {
 	EFFECT_CONTAINER_START,
 	EFFECT_CONTAINER_SIGNAL,
 	EFFECT_POD_DOWN,
+	EFFECT_CHECK,
+	EFFECT_CHECK_CANCEL,
 	EFFECT_IMAGE_GET,
 	EFFECT_DECODE,
 	EFFECT_BUILD_PLAN,
 	EFFECT_BUILD,
+	EFFECT_NOTIFY,
 };
 
 struct effect {
 	enum effect_type type;
 	json_t *doc; /* request or Image object */
-	char *id;    /* uid, image reference or build id */
+	char *id;    /* uid, image reference, check or build id */
 	char *name;  /* container or source */
 	char *revision;
 	unsigned int attempt;
@@ -130,6 +133,16 @@ void effect_pod_down(struct reconciler *r, const char *uid)
 	effect_add(r, EFFECT_POD_DOWN, uid);
 }
 
+void effect_check(struct reconciler *r, const char *id, json_t *request_taken)
+{
+	effect_add(r, EFFECT_CHECK, id)->doc = request_taken;
+}
+
+void effect_check_cancel(struct reconciler *r, const char *id)
+{
+	effect_add(r, EFFECT_CHECK_CANCEL, id);
+}
+
 void effect_image_get(struct reconciler *r, const char *ref)
 {
 	effect_add(r, EFFECT_IMAGE_GET, ref);
@@ -162,6 +175,11 @@ void effect_build(struct reconciler *r, const char *id, const char *source, cons
 	effect_add_source(r, EFFECT_BUILD, id, source, revision)->doc = json_deep_copy(image);
 }
 
+void effect_notify(struct reconciler *r, const char *source, json_t *event_taken)
+{
+	effect_add(r, EFFECT_NOTIFY, source)->doc = event_taken;
+}
+
 static void effect_run(struct reconciler *r, const struct effect *e)
 {
 	struct ports *p = &r->ports;
@@ -175,6 +193,10 @@ static void effect_run(struct reconciler *r, const struct effect *e)
 		return p->container_signal(p->data, e->id, e->name, e->attempt, e->signo);
 	case EFFECT_POD_DOWN:
 		return p->pod_down(p->data, e->id);
+	case EFFECT_CHECK:
+		return p->check(p->data, e->id, e->doc);
+	case EFFECT_CHECK_CANCEL:
+		return p->check_cancel(p->data, e->id);
 	case EFFECT_IMAGE_GET:
 		return p->image_get(p->data, e->id);
 	case EFFECT_DECODE:
@@ -183,6 +205,8 @@ static void effect_run(struct reconciler *r, const struct effect *e)
 		return p->build_plan(p->data, e->id, e->name, e->revision, e->doc);
 	case EFFECT_BUILD:
 		return p->build(p->data, e->id, e->name, e->revision, e->doc);
+	case EFFECT_NOTIFY:
+		return p->notify(p->data, e->id, e->doc);
 	}
 }
 

@@ -91,6 +91,12 @@ void reconciler_container_exited(struct reconciler *r, const char *uid, const ch
 				 unsigned int attempt, const json_t *info);
 void reconciler_pod_gone(struct reconciler *r, const char *uid);
 
+/*
+ * Answer to ports.check: OK, or not and MESSAGE says why in the kubelet's words ("HTTP probe failed
+ * with statuscode: 503").
+ */
+void reconciler_check_done(struct reconciler *r, const char *id, bool ok, const char *message);
+
 /* The runtime has told everything it found at start; pods not mentioned do not run. Nothing acts on
  * pods before. */
 void reconciler_recovered(struct reconciler *r);

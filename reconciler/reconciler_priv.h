@@ -76,12 +76,15 @@ void effect_container_start(struct reconciler *r, json_t *request_taken);
 void effect_container_signal(struct reconciler *r, const char *uid, const char *name,
 			     unsigned int attempt, int signo);
 void effect_pod_down(struct reconciler *r, const char *uid);
+void effect_check(struct reconciler *r, const char *id, json_t *request_taken);
+void effect_check_cancel(struct reconciler *r, const char *id);
 void effect_image_get(struct reconciler *r, const char *ref);
 void effect_decode(struct reconciler *r, const char *source, const char *revision);
 void effect_build_plan(struct reconciler *r, const char *id, const char *source,
 		       const char *revision, const json_t *image);
 void effect_build(struct reconciler *r, const char *id, const char *source, const char *revision,
 		  const json_t *image);
+void effect_notify(struct reconciler *r, const char *source, json_t *event_taken);
 
 /*
  * Ask for the deletion of an object as `kubectl delete` does in the background: pods get their

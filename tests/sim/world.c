@@ -26,13 +26,14 @@ enum answer_type {
 	ANSWER_DECODED,
 	ANSWER_PLANNED,
 	ANSWER_BUILT,
+	ANSWER_CHECK,
 };
 
 struct answer {
 	uint64_t at_ms;
 	uint64_t order;
 	enum answer_type type;
-	char *id;    /* uid, reference, build */
+	char *id;    /* uid, reference, build, check */
 	char *name;  /* container */
 	char *extra; /* digest, revision */
 	unsigned int attempt;
@@ -51,8 +52,10 @@ struct world {
 	json_t *images; /* reference -> digest */
 	json_t *built;  /* build key -> digest */
 	json_t *failing_builds;
-	json_t *apps; /* of the newest revision */
-	unsigned int revision, n_builds, n_starts, low_water;
+	json_t *failing_checks; /* "what/check" or "what" -> true */
+	json_t *apps;           /* of the newest revision */
+	json_t *notices;        /* every event that ports.notify was given */
+	unsigned int revision, n_builds, n_starts, n_checks, low_water;
 	char *confirmed;
 	char *dir;
 	char *db;
@@ -101,6 +104,13 @@ static struct answer *owe(struct world *w, enum answer_type type, const char *id
 						   .type = type,
 						   .id = mem_strdup(id)};
 	return &w->answers[w->n_answers++];
+}
+
+static void answer_clear(struct answer *a)
+{
+	free(a->id);
+	free(a->name);
+	free(a->extra);
 }
 
 static uint64_t some_ms(struct world *w, uint64_t max)
@@ -225,6 +235,38 @@ static void port_pod_down(void *data, const char *uid)
 	owe(data, ANSWER_GONE, uid, some_ms(data, 10));
 }
 
+/* ---- checks ---- */
+
+static void port_check(void *data, const char *id, const json_t *request UNUSED)
+{
+	struct world *w = data;
+
+	for (size_t i = 0; i < w->n_answers; i++) {
+		if (w->answers[i].type == ANSWER_CHECK && str_eq(w->answers[i].id, id))
+			return;
+	}
+	owe(w, ANSWER_CHECK, id, some_ms(w, 20));
+	w->n_checks++;
+}
+
+static void port_check_cancel(void *data, const char *id)
+{
+	struct world *w = data;
+
+	for (size_t i = 0; i < w->n_answers; i++) {
+		if (w->answers[i].type != ANSWER_CHECK || !str_eq(w->answers[i].id, id))
+			continue;
+		answer_clear(&w->answers[i]);
+		w->answers[i] = w->answers[--w->n_answers];
+		return;
+	}
+}
+
+static void port_notify(void *data, const char *source UNUSED, const json_t *event)
+{
+	(void)json_array_append_new(((struct world *)data)->notices, json_deep_copy(event));
+}
+
 static const struct ports ports = {
 	.now_ms = port_now,
 	.realtime_ns = port_realtime,
@@ -240,6 +282,9 @@ static const struct ports ports = {
 	.container_start = port_container_start,
 	.container_signal = port_container_signal,
 	.pod_down = port_pod_down,
+	.notify = port_notify,
+	.check = port_check,
+	.check_cancel = port_check_cancel,
 };
 
 /* ---- answering ---- */
@@ -371,6 +416,36 @@ static void answer_image(struct world *w, const struct answer *a)
 	reconciler_image_done(w->r, a->id, NULL, &err);
 }
 
+static bool check_fails(const struct world *w, const char *what, const char *check)
+{
+	autofree char *both = mem_asprintf("%s/%s", what, check);
+
+	return json_object_get(w->failing_checks, what) || json_object_get(w->failing_checks, both);
+}
+
+/* An id is "<uid>/<container>/<attempt>/<check>". */
+static void answer_check(struct world *w, const struct answer *a)
+{
+	autojson *parts = json_array();
+	autofree char *id = mem_strdup(a->id);
+	const json_t *c;
+	const char *uid, *check, *ref;
+	json_t *digest;
+	bool fails;
+
+	for (char *rest = NULL, *p = strtok_r(id, "/", &rest); p; p = strtok_r(NULL, "/", &rest))
+		json_array_append_new(parts, json_text(p));
+	uid = json_path_str(parts, "[0]", "");
+	check = json_path_str(parts, "[3]", "");
+	c = json_object_get(json_object_get(json_object_get(w->pods, uid), "containers"),
+			    json_path_str(parts, "[1]", ""));
+	fails = check_fails(w, uid, check) || !json_path_bool(c, "running", false);
+	json_object_foreach(w->images, ref, digest)
+		fails |= str_eq(json_string_value(digest), json_path_str(c, "image", "")) &&
+			 check_fails(w, ref, check);
+	reconciler_check_done(w->r, a->id, !fails, fails ? "told to fail" : "");
+}
+
 static void answer(struct world *w, const struct answer *a)
 {
 	switch (a->type) {
@@ -400,14 +475,10 @@ static void answer(struct world *w, const struct answer *a)
 	case ANSWER_BUILT:
 		answer_built(w, a);
 		break;
+	case ANSWER_CHECK:
+		answer_check(w, a);
+		break;
 	}
-}
-
-static void answer_clear(struct answer *a)
-{
-	free(a->id);
-	free(a->name);
-	free(a->extra);
 }
 
 /* ---- life ---- */
@@ -445,8 +516,10 @@ struct world *world_new(uint64_t seed)
 	w->wake_ms = UINT64_MAX;
 	w->pods = json_object();
 	w->images = json_object();
+	w->notices = json_array();
 	w->built = json_object();
 	w->failing_builds = json_object();
+	w->failing_checks = json_object();
 	w->apps = json_object();
 	if (!mkdtemp(dir))
 		abort();
@@ -479,8 +552,10 @@ struct world *world_free(struct world *w)
 	free(w->answers);
 	json_decref(w->pods);
 	json_decref(w->images);
+	json_decref(w->notices);
 	json_decref(w->built);
 	json_decref(w->failing_builds);
+	json_decref(w->failing_checks);
 	json_decref(w->apps);
 	free(w->confirmed);
 	free(w->dir);
@@ -708,6 +783,21 @@ void world_fail_builds(struct world *w, const char *name, bool fail)
 		json_object_del(w->failing_builds, name);
 }
 
+void world_fail_checks(struct world *w, const char *what, const char *check, bool fail)
+{
+	autofree char *key = check ? mem_asprintf("%s/%s", what, check) : mem_strdup(what);
+
+	if (fail)
+		json_set(w->failing_checks, key, json_true());
+	else
+		json_object_del(w->failing_checks, key);
+}
+
+unsigned int world_checks(const struct world *w)
+{
+	return w->n_checks;
+}
+
 unsigned int world_builds(const struct world *w)
 {
 	return w->n_builds;
@@ -774,4 +864,9 @@ json_t *world_deployment(const char *name, const char *image, int replicas)
 		"app", name, "template", "metadata", "labels", "app", name, "spec", "restartPolicy",
 		"Always", "terminationGracePeriodSeconds", 30, "containers", "name", "main",
 		"image", image);
+}
+
+const json_t *world_notices(const struct world *w)
+{
+	return w->notices;
 }

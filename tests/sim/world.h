@@ -35,6 +35,14 @@ void world_fail_builds(struct world *w, const char *name, bool fail);
 /* How many builds ran. */
 unsigned int world_builds(const struct world *w);
 
+/*
+ * Checks of containers of WHAT (an image reference or a pod's uid) fail from now on, or succeed
+ * again. CHECK: "readiness", "preStop", ...; NULL for all of them.
+ */
+void world_fail_checks(struct world *w, const char *what, const char *check, bool fail);
+/* How many checks were asked for. */
+unsigned int world_checks(const struct world *w);
+
 /* Confirm deletions of the newest revision. Takes effect with the next crash. */
 void world_confirm_prune(struct world *w);
 
@@ -59,6 +67,9 @@ unsigned int world_starts(const struct world *w);
 
 /* The lowest number of running containers seen since this was asked last. */
 unsigned int world_low_water(struct world *w);
+
+/* All events that people would have been told by now, in order. Borrowed. */
+const json_t *world_notices(const struct world *w);
 
 /* status.phase / reason of an app, borrowed. */
 const char *world_app_phase(struct world *w, const char *app);

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Probes and hooks of containers: the side of reconciler/ports.h that runs them.
+ */
+#pragma once
+
+#include <jansson.h>
+
+/* ports.check and ports.check_cancel; DATA is the host. */
+void port_check(void *data, const char *id, const json_t *request);
+void port_check_cancel(void *data, const char *id);
