@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/json.h"
 #include "base/strbuf.h"
 #include "reconciler/object.h"
@@ -487,7 +488,9 @@ int store_commit(struct store *s, struct err *err)
 		s->changes = changes; /* write_changes reads them in place */
 		store_db_begin(s->db);
 		write_changes(s);
+		FAILPOINT("store.before_commit");
 		r = store_db_commit(s->db, s->rv, err);
+		FAILPOINT("store.after_commit");
 		s->changes = NULL;
 	}
 	s->n_changes = s->cap_changes = 0;
