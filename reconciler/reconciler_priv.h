@@ -27,13 +27,15 @@ enum work {
 	WORK_ORPHANS,    /* key uid of an owner that went */
 	WORK_APP,        /* key app */
 	WORK_BUILD,      /* key build id */
+	WORK_SOURCE,     /* key source */
 	WORK_EVENTS,     /* key "": expiry of old events */
 	WORK_N_,
 };
 
-struct pods;   /* controllers/pod_run.h: what is known of running pods */
-struct apps;   /* sync.h: desired and effective of every app */
-struct events; /* events.h: the recorder */
+struct pods;    /* controllers/pod_run.h: what is known of running pods */
+struct apps;    /* sync.h: desired and effective of every app */
+struct events;  /* events.h: the recorder */
+struct sources; /* sources.h: which are configured, and how they are */
 
 struct effect;
 
@@ -48,6 +50,7 @@ struct reconciler {
 	struct pods *pods;
 	struct apps *apps;
 	struct events *events;
+	struct sources *sources;
 	struct effect *effects; /* wait for the commit of the transaction that intends them */
 	size_t n_effects, cap_effects;
 	unsigned int watch_id;
