@@ -33,6 +33,7 @@ static const enum kind kinds[STATUS_LIST_N_] = {
 	[STATUS_DEPLOYMENTS] = KIND_DEPLOYMENT,
 	[STATUS_PODS] = KIND_POD,
 	[STATUS_BUILDS] = KIND_IMAGE,
+	[STATUS_SOURCES] = KIND_SOURCE,
 };
 
 struct source {

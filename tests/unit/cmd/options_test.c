@@ -17,7 +17,8 @@
 /* What matters of O in one line. */
 static char *summary(const struct options *o)
 {
-	static const char *const modes[OPTIONS_MODE_N_] = {"daemon", "dry-run", "help", "version"};
+	static const char *const modes[OPTIONS_MODE_N_] = {"daemon", "dry-run", "check-config",
+							   "help", "version"};
 	autostrbuf text = STRBUF_INIT;
 
 	strbuf_addf(
@@ -81,7 +82,8 @@ static const struct {
 	 " [/--odd]"},
 	{"help needs no source", "--help",
 	 "help state=/var/lib/recond run=/run/recond socket=/run/recond/recond.sock" REST},
-	{"no source", "", "error: no SOURCE: name a folder or a git repository"},
+	{"no source", "",
+	 "error: no SOURCE: name a folder or a git repository, or configure one in /etc/recond/sources.d"},
 	{"a command in the wrong place", "--log-level info status",
 	 "error: 'status' is a command and must come first; write './status' for a folder of that name"},
 	{"an unknown flag with a near one", "--brige x /a",
@@ -113,7 +115,7 @@ static const struct {
 	 "error: --log-level: 'loud' is not one of error, warn, info, debug"},
 	{"an output without a dry run", "-o json /a", "error: --output belongs to --dry-run"},
 	{"a file that is not there", "--config /no/such/file /a",
-	 "error: read configuration file '/no/such/file': No such file or directory"},
+	 "error: read configuration file: /no/such/file: No such file or directory"},
 };
 
 Test(options, the_command_line)
