@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "reconciler/controllers/deployment.h"
 #include "reconciler/controllers/garbage.h"
@@ -226,6 +227,7 @@ static void effects_run(struct reconciler *r)
 
 	r->n_effects = r->cap_effects = 0;
 	for (size_t i = 0; i < n; i++) {
+		FAILPOINT("effect.before");
 		effect_run(r, &effects[i]);
 		effect_clear(&effects[i]);
 	}
@@ -291,7 +293,7 @@ static void on_change(const struct store_event *event, void *data)
 
 static void queue_existing(const json_t *object, void *data)
 {
-	struct store_event event = {STORE_MODIFIED, object_kind(object), 0, object};
+	struct store_event event = {STORE_MODIFIED, object_kind(object), 0, object, NULL};
 
 	on_change(&event, data);
 }

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/fs.h"
 #include "base/ipc.h"
 #include "base/json.h"
@@ -160,5 +161,6 @@ int main(void)
 				   "reason", json_text(err.reason), "message",
 				   json_text(err.message)));
 	ipc_msg_deinit(&m);
+	FAILPOINT("pod.before_answer");
 	return ipc_send_json(WORKER_FD, MESSAGE_JOB, out) == 0 ? 0 : 1;
 }

@@ -15,6 +15,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/proc.h"
@@ -564,6 +565,7 @@ static int run(struct start *s, json_t **ret_reply, struct err *err)
 	writer = mem_close(writer);
 	/* From here on the lock is the monitor's. */
 	s->lock_fd = mem_close(s->lock_fd);
+	FAILPOINT("start.spawned");
 	return await_start(s, reader, ret_reply, err);
 }
 
@@ -577,9 +579,15 @@ int pod_verb_container_start(json_t **ret_reply, struct pod_job *job, struct err
 	if (r == 0)
 		r = claimed = claim(&s, err);
 	if (r == 0)
+		r = FAILPOINT_ERR("start.mount", err);
+	if (r == 0)
 		r = mount_root(&s, err);
 	if (r == 0)
+		r = FAILPOINT_ERR("start.config", err);
+	if (r == 0)
 		r = make_config(&s, err);
+	if (r == 0)
+		r = FAILPOINT_ERR("start.monitor", err);
 	if (r == 0)
 		r = run(&s, ret_reply, err);
 	if (r < 0)
