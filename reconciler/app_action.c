@@ -75,7 +75,8 @@ static int act_pause(struct request *q)
 		return refuse(q, "Paused", "is paused already");
 	reconciler_rfc3339(q->r, now);
 	json_set(q->app->doc, "paused", json_text(now));
-	q->message = mem_strdup("newer revisions wait, and changes by hand stay, until it is resumed");
+	q->message =
+		mem_strdup("newer revisions wait, and changes by hand stay, until it is resumed");
 	note(q, "Paused");
 	return 0;
 }
@@ -111,9 +112,10 @@ static const json_t *undo_target(struct request *q)
 		return NULL;
 	}
 	if (!str_eq(json_path_str(entry, "result", ""), "Verified")) {
-		(void)err_set(q->err, ERR_INVALID, EINVAL, "NeverUp",
-			      "entry %lld of app '%s' never came up (%s): choose one that was verified",
-			      (long long)to, q->name, json_path_str(entry, "result", ""));
+		(void)err_set(
+			q->err, ERR_INVALID, EINVAL, "NeverUp",
+			"entry %lld of app '%s' never came up (%s): choose one that was verified",
+			(long long)to, q->name, json_path_str(entry, "result", ""));
 		return NULL;
 	}
 	return entry;
@@ -128,10 +130,12 @@ static int act_undo(struct request *q)
 	if (!target)
 		return q->err->code ? -abs(q->err->code) : -EINVAL;
 	if (app->present && !app->key)
-		return refuse(q, "TryLater", "has a revision that is still being looked at: try again in a moment");
-	q->message = mem_asprintf("back to %lld, revision %s",
-				  (long long)json_path_int(target, "n", 0),
-				  json_path_str(target, "revision", ""));
+		return refuse(
+			q, "TryLater",
+			"has a revision that is still being looked at: try again in a moment");
+	q->message =
+		mem_asprintf("back to %lld, revision %s", (long long)json_path_int(target, "n", 0),
+			     json_path_str(target, "revision", ""));
 	rollout_drop(q->r, app, "Undone");
 	json_set(app->doc, "effective", json_copy((json_t *)(uintptr_t)target));
 	json_set(app->doc, "restore", json_true());
@@ -153,9 +157,10 @@ static int act_approve(struct request *q)
 	const char *revision = json_path_str(q->args, "revision", "");
 
 	if (*revision && !str_eq(revision, app->revision))
-		return err_set(q->err, ERR_INVALID, ESTALE, "Stale",
-			       "app '%s' is at revision %s now, not at %s: look at what it would do first",
-			       q->name, app->revision ? app->revision : "", revision);
+		return err_set(
+			q->err, ERR_INVALID, ESTALE, "Stale",
+			"app '%s' is at revision %s now, not at %s: look at what it would do first",
+			q->name, app->revision ? app->revision : "", revision);
 	if (app_held_on(app, HOLD_PRUNE)) {
 		json_set(app->doc, "approved", json_text(app->revision));
 		app_release(q->r, app);
@@ -176,7 +181,7 @@ static int act_approve(struct request *q)
 void deleted_keep(struct reconciler *r, const struct app *app)
 {
 	autojson *doc = json_copy(app->doc), *kept = NULL;
-	static const char *const gone[] = {"ledger",  "rollout", "held",	 "restore",
+	static const char *const gone[] = {"ledger",  "rollout", "held",       "restore",
 					   "stopped", "paused",  "failed_set", "approved"};
 
 	if (!json_object_get(doc, "effective")) {
@@ -248,10 +253,11 @@ static int act_undelete(struct request *q)
 	json_set(q->app->doc, "restore", json_true());
 	q->message = mem_asprintf("brought back as of revision %s",
 				  json_path_str(q->app->doc, "effective.revision", ""));
-	(void)err_set(&why, ERR_INVALID, ENOENT, "Undeleted",
-		      "%s: its source does not have it any more; put its files back, or they are gone "
-		      "with the next deletion",
-		      q->message);
+	(void)err_set(
+		&why, ERR_INVALID, ENOENT, "Undeleted",
+		"%s: its source does not have it any more; put its files back, or they are gone "
+		"with the next deletion",
+		q->message);
 	app_hold(q->r, q->app, HOLD_UNDELETE, "", &why);
 	note(q, "Undeleted");
 	return 0;

@@ -42,8 +42,7 @@ static void drop_entry(struct reconciler *r, const char *app, int64_t n)
 static void trim(struct reconciler *r, struct app *app)
 {
 	int64_t effective = json_path_int(app->doc, "effective.n", 0);
-	const json_t *good =
-		history_last_good(app, json_path_str(app->doc, "effective.id", ""));
+	const json_t *good = history_last_good(app, json_path_str(app->doc, "effective.id", ""));
 
 	for (size_t i = 0;
 	     i < json_array_size(app->history) && json_array_size(app->history) > MAX_ENTRIES;) {

@@ -209,8 +209,8 @@ void app_hold(struct reconciler *r, struct app *app, enum hold hold, const char 
 	json_set(app->doc, "held",
 		 json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:s}", "kind", hold_names[hold], "key",
 			   key, "inputs", app->inputs ? app->inputs : "", "revision",
-			   app->revision ? app->revision : "", "reason", reason,
-			   "message", json_text(err->message), "since", now));
+			   app->revision ? app->revision : "", "reason", reason, "message",
+			   json_text(err->message), "since", now));
 	app_save(r, app);
 	app_announce(r, app, "held");
 	log_warn("held", LOG_KV("app", app->name), LOG_KV("reason", reason), LOG_ERR(err));

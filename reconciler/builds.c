@@ -280,8 +280,7 @@ void builds_note_inputs(struct reconciler *r, const struct app_build *b, json_t 
 		return;
 	json_set(inputs, b->id, json_text(b->inputs));
 	json_array_foreach(b->bases, i, ref) {
-		const struct app_build *base =
-			builds_for_ref(r, b->source, json_string_value(ref));
+		const struct app_build *base = builds_for_ref(r, b->source, json_string_value(ref));
 
 		if (base)
 			builds_note_inputs(r, base, inputs);

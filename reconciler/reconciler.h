@@ -106,8 +106,8 @@ void reconciler_recovered(struct reconciler *r);
  * (following its source), "undo" ({"to": number of a history entry}; without, the last good set
  * before), "approve" ({"revision"}, optional: deletions of a revision, or going back over a step
  * that cannot be undone), "undelete" (an app deleted within the hour). ARGS may be NULL. 0 with
- * *ret {"app", "action", "message"}, owned by the caller, and a reconciler_run due; or negative with
- * ERR invalid: nothing was changed (reason NotFound: no such app).
+ * *ret {"app", "action", "message"}, owned by the caller, and a reconciler_run due; or negative
+ * with ERR invalid: nothing was changed (reason NotFound: no such app).
  */
 int reconciler_app_action(struct reconciler *r, const char *app, const char *action,
 			  const json_t *args, json_t **ret, struct err *err);

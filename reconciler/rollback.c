@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Going back: a set that failed, before it was verified or soon after, is quarantined and the app's
- * whole effective set put back and kept. What people opted out of, or what cannot be undone, is left
- * as it is, and said.
+ * whole effective set put back and kept. What people opted out of, or what cannot be undone, is
+ * left as it is, and said.
  */
 #include <assert.h>
 #include <string.h>
@@ -102,10 +102,11 @@ static enum hold decide(struct reconciler *r, struct app *app, const json_t *set
 	if (job && json_object_get(app->doc, "effective")) {
 		json_set(app->doc, "failed_set", json_deep_copy(set));
 		leave_as_it_is(app);
-		(void)err_set(err, err->kind, err->code, err->reason,
-			      "%s; Job %s ran and cannot be undone: `recond approve %s` goes back all the same, "
-			      "a new revision goes on",
-			      err->message, object_name(job), app->name);
+		(void)err_set(
+			err, err->kind, err->code, err->reason,
+			"%s; Job %s ran and cannot be undone: `recond approve %s` goes back all the same, "
+			"a new revision goes on",
+			err->message, object_name(job), app->name);
 		return HOLD_ASK;
 	}
 	if (!json_object_get(app->doc, "effective") || opted_out(set, NULL))
@@ -205,22 +206,25 @@ static const json_t *unready_container(const json_t *pod)
 static void say_unready(const json_t *pod, struct err *err)
 {
 	const json_t *c = unready_container(pod);
-	const json_t *ended = json_path(c, "state.terminated") ?: json_path(c, "lastState.terminated");
+	const json_t *ended =
+		json_path(c, "state.terminated") ?: json_path(c, "lastState.terminated");
 	const char *waiting = json_path_str(c, "state.waiting.reason", "");
 	const char *reason = *waiting ? waiting : json_path_str(ended, "reason", "Unready");
 
 	if (ended)
-		(void)err_set(err, ERR_INVALID, ENOEXEC, reason,
-			      "pod %s was up and is not ready any more: container %s ended with exit code %lld (%s): "
-			      "`recond logs -p %s -n %s` shows its output",
-			      object_name(pod), json_path_str(c, "name", ""),
-			      (long long)json_path_int(ended, "exitCode", 0),
-			      json_path_str(ended, "reason", ""), object_name(pod),
-			      object_namespace(pod));
+		(void)err_set(
+			err, ERR_INVALID, ENOEXEC, reason,
+			"pod %s was up and is not ready any more: container %s ended with exit code %lld (%s): "
+			"`recond logs -p %s -n %s` shows its output",
+			object_name(pod), json_path_str(c, "name", ""),
+			(long long)json_path_int(ended, "exitCode", 0),
+			json_path_str(ended, "reason", ""), object_name(pod),
+			object_namespace(pod));
 	else
-		(void)err_set(err, ERR_INVALID, ENOEXEC, "Unready",
-			      "pod %s was up and is not ready any more: `recond get events -n %s` says why",
-			      object_name(pod), object_namespace(pod));
+		(void)err_set(
+			err, ERR_INVALID, ENOEXEC, "Unready",
+			"pod %s was up and is not ready any more: `recond get events -n %s` says why",
+			object_name(pod), object_namespace(pod));
 }
 
 /* Has a pod that was ready when its set was verified stopped being so? A deleted one was someone's

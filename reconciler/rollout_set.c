@@ -81,7 +81,8 @@ static json_t *skipped(struct reconciler *r, const struct app *app, const json_t
 		if (early && !is_early(o))
 			skip_object(skip, o);
 		else if (is_effective && object_kind(o) == KIND_JOB)
-			skip_object(skip, o); /* a Job runs once; going back does not run it again */
+			skip_object(skip,
+				    o); /* a Job runs once; going back does not run it again */
 		else if (is_effective && apply_elsewhere(r, app, key))
 			skip_object(skip, o);
 	}
@@ -135,4 +136,3 @@ bool set_is_applied(struct reconciler *r, const struct app *app, const json_t *s
 
 	return str_eq(app->applied_id, id) && all_there(r, app, set);
 }
-

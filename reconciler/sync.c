@@ -16,7 +16,6 @@
 
 #define RETRY_WAITING_MS 500 /* objects of an app that left are going; their end also queues it */
 
-
 /* ---- revisions ---- */
 
 static void forget_decoded(struct app *app)

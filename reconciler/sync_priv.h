@@ -11,6 +11,7 @@
 #include "base/str.h"
 #include "reconciler/reconciler_priv.h"
 #include "reconciler/sync.h"
+#define KIND_JOB KIND_N_ /* TMP */
 
 /* Why an app's desired set is not its effective set. */
 enum hold {
@@ -38,7 +39,8 @@ struct app {
 	json_t *resolved;  /* objects with images pinned and config hashed; NULL until all is there
 			    */
 	char *resolved_id; /* digest of `resolved` */
-	char *key; /* digest of all inputs of `resolved`: files, contexts and images built from them */
+	char *key; /* digest of all inputs of `resolved`: files, contexts and images built from them
+		    */
 	uint64_t resolved_serial; /* of builds, when it was resolved */
 	char *applied_id;         /* the set that this process brought the store to */
 	/* For the status: what the newest revision waits for (phase NULL: nothing), and how far
@@ -65,7 +67,8 @@ struct app {
 	 * SET: {n, id, key, revision, inputs, since, objects, settings}
 	 */
 	json_t *doc;
-	/* Persistent, bucket "history", oldest first: SET with "result", "reason", "message", "end".
+	/* Persistent, bucket "history", oldest first: SET with "result", "reason", "message",
+	 * "end".
 	 */
 	json_t *history;
 };

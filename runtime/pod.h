@@ -133,6 +133,13 @@ int pod_container_signal(struct pod_runtime *rt, const char *uid, const char *na
 			 unsigned int attempt, int signo);
 
 /*
+ * Does the first process of that very attempt live, as the kernel says now? False for an attempt
+ * nobody knows.
+ */
+bool pod_container_lives(struct pod_runtime *rt, const char *uid, const char *name,
+			 unsigned int attempt);
+
+/*
  * End the pod and remove all of it: SIGKILL to what still runs, mounts, network namespace, cgroups,
  * volumes, logs. pod_gone follows, also for a pod nobody knows. Containers that were running are
  * not reported any more.

@@ -267,6 +267,17 @@ static void port_notify(void *data, const char *source UNUSED, const json_t *eve
 	(void)json_array_append_new(((struct world *)data)->notices, json_deep_copy(event));
 }
 
+static bool port_container_lives(void *data, const char *uid, const char *name,
+				 unsigned int attempt)
+{
+	struct world *w = data;
+	const json_t *c =
+		json_object_get(json_object_get(json_object_get(w->pods, uid), "containers"), name);
+
+	return json_path_bool(c, "running", false) &&
+	       json_path_int(c, "attempt", 0) == (json_int_t)attempt;
+}
+
 static const struct ports ports = {
 	.now_ms = port_now,
 	.realtime_ns = port_realtime,
@@ -282,6 +293,7 @@ static const struct ports ports = {
 	.container_start = port_container_start,
 	.container_signal = port_container_signal,
 	.pod_down = port_pod_down,
+	.container_lives = port_container_lives,
 	.notify = port_notify,
 	.check = port_check,
 	.check_cancel = port_check_cancel,
