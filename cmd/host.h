@@ -20,6 +20,7 @@
 
 struct host;
 struct decoding;
+struct prober;
 struct image_job;
 struct build_job;
 
@@ -42,6 +43,7 @@ struct host {
 	struct image_store *images;
 	struct layer_unpacker *layers;
 	struct pod_runtime *pods;
+	struct prober *prober;
 	struct api_server *api;
 	struct host_source *sources;
 	size_t n_sources;
