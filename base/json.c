@@ -12,6 +12,12 @@
 
 #define MAX_DEPTH 64
 
+/* So that a member that could not be allocated is never taken for one that is not there. */
+__attribute__((constructor)) static void abort_on_exhaustion(void)
+{
+	json_set_alloc_funcs(mem_alloc, free);
+}
+
 static void require(bool ok)
 {
 	if (!ok)
@@ -192,6 +198,15 @@ void json_set(json_t *object, const char *key, json_t *value)
 {
 	assert(json_is_object(object));
 	require(value && json_object_set_new(object, key, value) == 0);
+}
+
+bool json_list_has(const json_t *array, const char *text)
+{
+	for (size_t i = 0; i < json_array_size(array); i++) {
+		if (str_eq(json_string_value(json_array_get(array, i)), text))
+			return true;
+	}
+	return false;
 }
 
 json_t *json_text(const char *s)

@@ -54,6 +54,9 @@ void json_set(json_t *object, const char *key, json_t *value);
  */
 json_t *json_text(const char *s);
 
+/* Is TEXT one of the strings of ARRAY? A NULL array has none. */
+bool json_list_has(const json_t *array, const char *text);
+
 /* Canonical text: sorted keys, no white space. Owned by the caller. */
 char *json_canonical(const json_t *j);
 

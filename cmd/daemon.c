@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -27,6 +26,7 @@
 #include "cmd/command.h"
 #include "cmd/host.h"
 #include "cmd/port_check.h"
+#include "cmd/port_notify.h"
 
 #define LOCK_WAIT_MS 2000
 #define LOCK_POLL_MS 20
@@ -91,6 +91,7 @@ static const struct ports daemon_ports = {
 	.pod_down = port_pod_down,
 	.check = port_check,
 	.check_cancel = port_check_cancel,
+	.notify = port_notify,
 };
 
 /* From the loop, not from within a callback: several answers of one turn make one pass. */
@@ -238,7 +239,11 @@ static int start_api(struct host *h, struct err *err)
 	};
 	struct api_host ops = {
 		.images = port_image_list, .log_path = port_pod_log_path, .ready = is_ready};
+	int r;
 
+	r = supervise_listen_fd(&config.listen_fd, err);
+	if (r < 0)
+		return r;
 	return api_server_new(&h->api, h->loop, &config, h->store, &ops, h, err);
 }
 
@@ -255,6 +260,8 @@ static int start(struct host *h, struct err *err)
 		r = port_pod_recover(h, err);
 	if (r == 0)
 		r = start_api(h, err);
+	if (r == 0)
+		r = supervise_new(&h->supervise, h->loop, h->store, err);
 	if (r < 0)
 		return r;
 	return 0;
@@ -262,6 +269,7 @@ static int start(struct host *h, struct err *err)
 
 static void stop(struct host *h)
 {
+	h->supervise = supervise_free(h->supervise);
 	h->api = api_server_free(h->api);
 	port_source_stop(h);
 	port_build_stop(h);
@@ -290,7 +298,7 @@ static int on_recovered(sd_event_source *source UNUSED, void *data)
 		return sd_event_exit(h->loop, 1);
 	}
 	host_run_policy(h);
-	(void)sd_notifyf(0, "READY=1\nSTATUS=%zu sources", h->n_sources);
+	supervise_ready(h->supervise);
 	log_info("ready", LOG_KV("state", h->options->state_dir),
 		 LOG_KV("socket", h->options->socket));
 	return 0;

@@ -12,6 +12,7 @@
 #include "api/server.h"
 #include "base/err.h"
 #include "cmd/options.h"
+#include "cmd/supervise.h"
 #include "reconciler/reconciler.h"
 #include "runtime/image.h"
 #include "runtime/layer.h"
@@ -45,6 +46,7 @@ struct host {
 	struct pod_runtime *pods;
 	struct prober *prober;
 	struct api_server *api;
+	struct supervise *supervise;
 	struct host_source *sources;
 	size_t n_sources;
 	struct image_job **image_jobs;

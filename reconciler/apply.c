@@ -17,6 +17,7 @@
 struct application {
 	struct reconciler *r;
 	struct app *app;
+	const struct apply_request *request;
 	json_t *objects; /* sorted by apply order */
 	int waiting;     /* objects that have to go first */
 };
@@ -42,14 +43,7 @@ static json_t *ledger(const struct app *app)
 
 static bool ledger_has(const struct app *app, const char *key)
 {
-	json_t *entry;
-	size_t i;
-
-	json_array_foreach(ledger(app), i, entry) {
-		if (str_eq(json_string_value(entry), key))
-			return true;
-	}
-	return false;
+	return json_list_has(ledger(app), key);
 }
 
 static void ledger_add(const struct app *app, const char *key)
@@ -386,16 +380,27 @@ static void settle_ledger(struct application *x)
 	prune(x);
 }
 
-int apply_objects(struct reconciler *r, struct app *app, json_t *objects, bool guard,
-		  enum hold *ret_hold, struct err *err)
+static void write_objects(struct application *x)
 {
-	autojson *sorted = sorted_objects(objects);
-	struct application x = {.r = r, .app = app, .objects = sorted};
-	int waiting_objects;
 	json_t *o;
 	size_t i;
 
-	if (guard && check_guard(&x, err) < 0) {
+	json_array_foreach(x->objects, i, o) {
+		autofree char *key = app_object_key(o);
+
+		if (!json_list_has(x->request->skip, key))
+			write_object(x, o);
+	}
+}
+
+int apply_objects(struct reconciler *r, struct app *app, const struct apply_request *request,
+		  enum hold *ret_hold, struct err *err)
+{
+	autojson *sorted = sorted_objects(request->objects);
+	struct application x = {.r = r, .app = app, .request = request, .objects = sorted};
+	int waiting_objects;
+
+	if (request->guard && check_guard(&x, err) < 0) {
 		*ret_hold = HOLD_PRUNE;
 		return -1;
 	}
@@ -404,10 +409,10 @@ int apply_objects(struct reconciler *r, struct app *app, json_t *objects, bool g
 		return -1;
 	}
 	ensure_namespaces(&x);
-	json_array_foreach(sorted, i, o)
-		write_object(&x, o);
+	write_objects(&x);
 	waiting_objects = x.waiting;
-	prune(&x);
+	if (!request->partial)
+		prune(&x);
 	if (x.waiting > waiting_objects)
 		settle_ledger(&x);
 	else

@@ -53,27 +53,24 @@ static void check_pod(struct follow *f, const json_t *pod)
 
 static void check_pods_of(struct follow *f, const json_t *owner)
 {
-	autojson *pods = store_list(f->r->store, KIND_POD, object_namespace(owner));
+	autojson *pods = store_owned(f->r->store, KIND_POD, owner);
 	json_t *pod;
 	size_t i;
 
-	json_array_foreach(pods, i, pod) {
-		if (object_is_controlled_by(pod, owner))
-			check_pod(f, pod);
-	}
+	json_array_foreach(pods, i, pod)
+		check_pod(f, pod);
 }
 
 /* The ReplicaSet of a Deployment's current template: the one that carries the same revision. */
 static const json_t *current_set(struct reconciler *r, const json_t *d)
 {
-	autojson *sets = store_list(r->store, KIND_REPLICASET, object_namespace(d));
+	autojson *sets = store_owned(r->store, KIND_REPLICASET, d);
 	const char *revision = object_annotation(d, DEPLOYMENT_REVISION);
 	json_t *rs;
 	size_t i;
 
 	json_array_foreach(sets, i, rs) {
-		if (object_is_controlled_by(rs, d) &&
-		    str_eq(object_annotation(rs, DEPLOYMENT_REVISION), revision))
+		if (str_eq(object_annotation(rs, DEPLOYMENT_REVISION), revision))
 			return store_get_uid(r->store, object_uid(rs));
 	}
 	return NULL;

@@ -84,4 +84,12 @@ struct ports {
 	void (*check)(void *data, const char *id, const json_t *request);
 	/* Give up ID if it runs: no answer comes any more. */
 	void (*check_cancel)(void *data, const char *id);
+
+	/*
+	 * Tell the people behind SOURCE what became of an app, by the hooks of the source's
+	 * configuration. EVENT (borrowed): {"type": "verified|held|released", "app", "source",
+	 * "revision", "effective", "reason", "message", "time"}. There is no answer, and nothing
+	 * depends on whether it arrives.
+	 */
+	void (*notify)(void *data, const char *source, const json_t *event);
 };

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "reconciler/controllers/deployment.h"
 #include "reconciler/controllers/garbage.h"
@@ -49,6 +50,7 @@ enum effect_type {
 	EFFECT_DECODE,
 	EFFECT_BUILD_PLAN,
 	EFFECT_BUILD,
+	EFFECT_NOTIFY,
 };
 
 struct effect {
@@ -174,6 +176,11 @@ void effect_build(struct reconciler *r, const char *id, const char *source, cons
 	effect_add_source(r, EFFECT_BUILD, id, source, revision)->doc = json_deep_copy(image);
 }
 
+void effect_notify(struct reconciler *r, const char *source, json_t *event_taken)
+{
+	effect_add(r, EFFECT_NOTIFY, source)->doc = event_taken;
+}
+
 static void effect_run(struct reconciler *r, const struct effect *e)
 {
 	struct ports *p = &r->ports;
@@ -199,6 +206,8 @@ static void effect_run(struct reconciler *r, const struct effect *e)
 		return p->build_plan(p->data, e->id, e->name, e->revision, e->doc);
 	case EFFECT_BUILD:
 		return p->build(p->data, e->id, e->name, e->revision, e->doc);
+	case EFFECT_NOTIFY:
+		return p->notify(p->data, e->id, e->doc);
 	}
 }
 
@@ -218,6 +227,7 @@ static void effects_run(struct reconciler *r)
 
 	r->n_effects = r->cap_effects = 0;
 	for (size_t i = 0; i < n; i++) {
+		FAILPOINT("effect.before");
 		effect_run(r, &effects[i]);
 		effect_clear(&effects[i]);
 	}
@@ -283,7 +293,7 @@ static void on_change(const struct store_event *event, void *data)
 
 static void queue_existing(const json_t *object, void *data)
 {
-	struct store_event event = {STORE_MODIFIED, object_kind(object), 0, object};
+	struct store_event event = {STORE_MODIFIED, object_kind(object), 0, object, NULL};
 
 	on_change(&event, data);
 }

@@ -84,6 +84,7 @@ void effect_build_plan(struct reconciler *r, const char *id, const char *source,
 		       const char *revision, const json_t *image);
 void effect_build(struct reconciler *r, const char *id, const char *source, const char *revision,
 		  const json_t *image);
+void effect_notify(struct reconciler *r, const char *source, json_t *event_taken);
 
 /*
  * Ask for the deletion of an object as `kubectl delete` does in the background: pods get their

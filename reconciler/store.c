@@ -11,9 +11,11 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/json.h"
 #include "base/strbuf.h"
 #include "reconciler/object.h"
+#include "reconciler/store_index.h"
 #include "reconciler/store_priv.h"
 
 #define STORE_HISTORY 512
@@ -27,6 +29,7 @@ struct change {
 	enum kind kind;
 	uint64_t rv;
 	json_t *object; /* owned reference */
+	json_t *old;    /* owned reference; NULL unless modified */
 };
 
 /* A change remembered for watchers that come back: as text, a tenth of the size of the parsed
@@ -55,7 +58,8 @@ struct store {
 	struct store_db *db;      /* NULL: memory only */
 	json_t *objects[KIND_N_]; /* "namespace/name" -> object */
 	json_t *by_uid;           /* uid -> object */
-	json_t *docs;             /* bucket -> { key -> doc } */
+	struct store_index index;
+	json_t *docs; /* bucket -> { key -> doc } */
 	uint64_t rv;
 	bool in_transaction;
 	struct change *changes;
@@ -85,9 +89,20 @@ static json_t *map_get(const struct store *s, enum kind kind, const char *ns, co
 static void map_put(struct store *s, enum kind kind, json_t *object)
 {
 	autofree char *key = object_map_key(object_namespace(object), object_name(object));
+	const json_t *old = json_object_get(s->objects[kind], key);
 
+	if (old)
+		store_index_remove(&s->index, old);
 	json_set(s->objects[kind], key, json_incref(object));
 	json_set(s->by_uid, object_uid(object), json_incref(object));
+	store_index_add(&s->index, object);
+}
+
+static void map_remove(struct store *s, enum kind kind, const char *key, const json_t *object)
+{
+	store_index_remove(&s->index, object);
+	(void)json_object_del(s->by_uid, object_uid(object));
+	(void)json_object_del(s->objects[kind], key);
 }
 
 static void load_object(void *data, const char *kind_name, const json_t *j)
@@ -122,6 +137,7 @@ int store_open(struct store **ret, const char *path, const struct store_env *env
 	s->rv = 1;
 	s->by_uid = json_object();
 	s->docs = json_object();
+	store_index_init(&s->index);
 	for (int k = 0; k < KIND_N_; k++)
 		s->objects[k] = json_object();
 	if (path) {
@@ -139,7 +155,8 @@ int store_open(struct store **ret, const char *path, const struct store_env *env
 static void change_clear(struct change *c)
 {
 	json_decref(c->object);
-	c->object = NULL;
+	json_decref(c->old);
+	c->object = c->old = NULL;
 }
 
 static void doc_change_clear(struct doc_change *c)
@@ -161,6 +178,7 @@ struct store *store_free(struct store *s)
 		free(s->history[i].body);
 	for (int k = 0; k < KIND_N_; k++)
 		json_decref(s->objects[k]);
+	store_index_deinit(&s->index);
 	json_decref(s->by_uid);
 	json_decref(s->docs);
 	store_db_free(s->db);
@@ -183,29 +201,29 @@ const json_t *store_get_uid(const struct store *s, const char *uid)
 	return json_object_get(s->by_uid, uid);
 }
 
-static int compare_by_name(const void *a, const void *b)
+static bool in_namespace(const json_t *object, const void *ns)
 {
-	const json_t *x = *(const json_t *const *)a, *y = *(const json_t *const *)b;
-	int r = strcmp(object_namespace(x), object_namespace(y));
-
-	return r ? r : strcmp(object_name(x), object_name(y));
+	return !strcmp(object_namespace(object), ns);
 }
 
 json_t *store_list(const struct store *s, enum kind kind, const char *ns)
 {
-	size_t n = 0, max = json_object_size(s->objects[kind]);
-	autofree json_t **sorted = mem_calloc(max + 1, sizeof(*sorted));
-	json_t *list = json_array(), *object;
-	const char *key;
+	return store_index_sorted(s->objects[kind], ns ? in_namespace : NULL, ns);
+}
 
-	json_object_foreach(s->objects[kind], key, object) {
-		if (!ns || !strcmp(object_namespace(object), ns))
-			sorted[n++] = object;
-	}
-	qsort(sorted, n, sizeof(*sorted), compare_by_name);
-	for (size_t i = 0; i < n; i++)
-		json_array_append(list, sorted[i]);
-	return list;
+json_t *store_owned(const struct store *s, enum kind kind, const json_t *owner)
+{
+	return store_index_owned(&s->index, kind, owner);
+}
+
+json_t *store_orphans(const struct store *s, enum kind kind, const char *ns)
+{
+	return store_index_orphans(&s->index, kind, ns);
+}
+
+json_t *store_dependents(const struct store *s, const char *uid)
+{
+	return store_index_dependents(&s->index, uid);
 }
 
 void store_each(const struct store *s, enum kind kind, const char *ns, store_each_fn fn, void *data)
@@ -218,6 +236,11 @@ void store_each(const struct store *s, enum kind kind, const char *ns, store_eac
 		fn(object, data);
 }
 
+int store_check(const struct store *s, struct err *err)
+{
+	return s->db ? store_db_check(s->db, err) : 0;
+}
+
 uint64_t store_resource_version(const struct store *s)
 {
 	return s->rv;
@@ -225,10 +248,11 @@ uint64_t store_resource_version(const struct store *s)
 
 /* ---- writes ---- */
 
-static void change_add(struct store *s, enum store_event_type type, enum kind kind, json_t *object)
+static void change_add(struct store *s, enum store_event_type type, json_t *object, json_t *old)
 {
 	GROW(s->changes, s->cap_changes, s->n_changes + 1);
-	s->changes[s->n_changes++] = (struct change){type, kind, s->rv, json_incref(object)};
+	s->changes[s->n_changes++] = (struct change){type, object_kind(object), s->rv,
+						     json_incref(object), json_incref(old)};
 }
 
 /* A write outside of begin and commit is a transaction of its own; its failure ends the process. */
@@ -311,7 +335,7 @@ int store_create(struct store *s, const json_t *object, const json_t **ret)
 		json_path_set_new(o, "metadata.generation", json_integer(1));
 	set_resource_version(s, o);
 	map_put(s, kind, o);
-	change_add(s, STORE_ADDED, kind, o);
+	change_add(s, STORE_ADDED, o, NULL);
 	if (ret)
 		*ret = o;
 	autocommit(s);
@@ -354,7 +378,7 @@ static int store_write(struct store *s, const json_t *object, bool main_resource
 {
 	autojson *o = json_deep_copy(object);
 	enum kind kind = object_kind(o);
-	json_t *old = map_get(s, kind, object_namespace(o), object_name(o));
+	autojson *old = json_incref(map_get(s, kind, object_namespace(o), object_name(o)));
 
 	if (!old)
 		return 1;
@@ -371,7 +395,7 @@ static int store_write(struct store *s, const json_t *object, bool main_resource
 				  json_integer(json_path_int(old, "metadata.generation", 0) + 1));
 	set_resource_version(s, o);
 	map_put(s, kind, o);
-	change_add(s, STORE_MODIFIED, kind, o);
+	change_add(s, STORE_MODIFIED, o, old);
 	autocommit(s);
 	return 0;
 }
@@ -396,9 +420,8 @@ int store_delete(struct store *s, enum kind kind, const char *ns, const char *na
 		return 1;
 	last = json_deep_copy(old);
 	set_resource_version(s, last);
-	json_object_del(s->objects[kind], key);
-	json_object_del(s->by_uid, object_uid(old));
-	change_add(s, STORE_DELETED, kind, last);
+	map_remove(s, kind, key, old);
+	change_add(s, STORE_DELETED, last, NULL);
 	autocommit(s);
 	return 0;
 }
@@ -451,7 +474,7 @@ static void history_add(struct store *s, const struct change *c)
 
 static void tell_watchers(struct store *s, const struct change *c)
 {
-	struct store_event event = {c->type, c->kind, c->rv, c->object};
+	struct store_event event = {c->type, c->kind, c->rv, c->object, c->old};
 
 	for (size_t i = 0; i < s->n_watchers; i++) {
 		if (s->watchers[i].fn)
@@ -470,7 +493,9 @@ int store_commit(struct store *s, struct err *err)
 		s->changes = changes; /* write_changes reads them in place */
 		store_db_begin(s->db);
 		write_changes(s);
+		FAILPOINT("store.before_commit");
 		r = store_db_commit(s->db, s->rv, err);
+		FAILPOINT("store.after_commit");
 		s->changes = NULL;
 	}
 	s->n_changes = s->cap_changes = 0;
@@ -527,7 +552,7 @@ int store_replay(const struct store *s, enum kind kind, uint64_t since, store_wa
 		if (c->rv <= since || c->kind != kind)
 			continue;
 		object = json_loads(c->body, 0, NULL);
-		fn(&(struct store_event){c->type, c->kind, c->rv, object}, data);
+		fn(&(struct store_event){c->type, c->kind, c->rv, object, NULL}, data);
 	}
 	return 1;
 }

@@ -26,14 +26,15 @@ struct store_env {
 enum store_event_type { STORE_ADDED, STORE_MODIFIED, STORE_DELETED, STORE_EVENT_N_ };
 
 /*
- * One committed change. OBJECT is the new state (the last one for a deletion), borrowed until
- * return.
+ * One committed change. OBJECT is the new state (the last one for a deletion), OLD the one before a
+ * modification (NULL in a replay); both borrowed until return.
  */
 struct store_event {
 	enum store_event_type type;
 	enum kind kind;
 	uint64_t resource_version;
 	const json_t *object;
+	const json_t *old;
 };
 
 typedef void (*store_watch_fn)(const struct store_event *event, void *data);
@@ -64,6 +65,17 @@ void store_each(const struct store *s, enum kind kind, const char *ns, store_eac
 
 /* A list of the same objects as a new JSON array of references. Owned by the caller. */
 json_t *store_list(const struct store *s, enum kind kind, const char *ns);
+
+/*
+ * What belongs to an owner, through an index: costs what the answer holds, not what the store does.
+ * New JSON arrays of references, by name; owned by the caller.
+ * store_owned: the objects of KIND whose controller is OWNER. store_orphans: the objects of KIND in
+ * NS that no controller owns. store_dependents: whatever names UID among its ownerReferences, of
+ * any kind.
+ */
+json_t *store_owned(const struct store *s, enum kind kind, const json_t *owner);
+json_t *store_orphans(const struct store *s, enum kind kind, const char *ns);
+json_t *store_dependents(const struct store *s, const char *uid);
 
 /*
  * Create OBJECT (borrowed, copied): metadata.name or generateName is required, the namespace too
@@ -100,6 +112,12 @@ int store_delete(struct store *s, enum kind kind, const char *ns, const char *na
  */
 void store_begin(struct store *s);
 int store_commit(struct store *s, struct err *err);
+
+/*
+ * Read from the file, as proof that it can still be had. 0 (in memory: always), or negative errno
+ * with ERR.
+ */
+int store_check(const struct store *s, struct err *err);
 
 /* The resourceVersion of the newest change. */
 uint64_t store_resource_version(const struct store *s);

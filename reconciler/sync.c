@@ -335,7 +335,7 @@ static void keep_effective(struct reconciler *r, struct app *app)
 
 	if (!effective || str_eq(app->applied_id, id))
 		return;
-	ret = apply_objects(r, app, effective, false, &hold, &err);
+	ret = apply_objects(r, app, &(struct apply_request){.objects = effective}, &hold, &err);
 	if (ret < 0)
 		log_error("the effective set cannot be put back", LOG_KV("app", app->name),
 			  LOG_ERR(&err));
@@ -429,7 +429,9 @@ static void apply_desired(struct reconciler *r, struct app *app)
 		follow(r, app);
 		return;
 	}
-	ret = apply_objects(r, app, app->resolved, true, &hold, &err);
+	ret = apply_objects(r, app,
+			    &(struct apply_request){.objects = app->resolved, .guard = true}, &hold,
+			    &err);
 	if (ret < 0) {
 		hold_app(r, app, hold, app->resolved_id, &err);
 		return;
@@ -513,7 +515,8 @@ static void remove_app(struct reconciler *r, struct app *app)
 
 	if (source_get(r->apps, app->source)->decoding)
 		return; /* whether the revision leaves anything is known when it is decoded */
-	ret = apply_objects(r, app, nothing, true, &hold, &err);
+	ret = apply_objects(r, app, &(struct apply_request){.objects = nothing, .guard = true},
+			    &hold, &err);
 	if (ret < 0) {
 		set_held(r, app, hold, "", &err);
 		status_held(r, app);

@@ -129,12 +129,20 @@ enum resolve_result resolve_app(struct reconciler *r, struct app *app,
 				const struct image_wait **ret_wait, char **ret_what);
 
 /* ---- apply.c ---- */
+struct apply_request {
+	json_t *objects;    /* the whole set */
+	const json_t *skip; /* keys (app_object_key) of objects of it that are not written now;
+			       NULL: none */
+	bool partial;       /* what the set no longer has is left alone */
+	bool guard;         /* refuse to delete too much */
+};
+
 /*
- * Bring the store to OBJECTS of APP (applies in kind order, then prunes what the ledger has beyond
- * them). 0: done. 1: not yet (something has to go first). -1: refused, *err says why; nothing was
+ * Bring the store to a set of APP (applies in kind order, then prunes what the ledger has beyond
+ * it). 0: done. 1: not yet (something has to go first). -1: refused, *err says why; nothing was
  * changed.
  */
-int apply_objects(struct reconciler *r, struct app *app, json_t *objects, bool guard,
+int apply_objects(struct reconciler *r, struct app *app, const struct apply_request *request,
 		  enum hold *ret_hold, struct err *err);
 
 /* ---- follow.c ---- */

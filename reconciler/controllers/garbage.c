@@ -13,18 +13,6 @@ static bool kind_can_be_owned(enum kind kind)
 	return kind != KIND_EVENT && kind != KIND_NAMESPACE && kind != KIND_APP;
 }
 
-static bool owned_by_uid(const json_t *object, const char *uid)
-{
-	json_t *ref;
-	size_t i;
-
-	json_array_foreach(json_path(object, "metadata.ownerReferences"), i, ref) {
-		if (str_eq(json_path_str(ref, "uid", ""), uid))
-			return true;
-	}
-	return false;
-}
-
 static bool has_solid_owner(struct reconciler *r, const json_t *object)
 {
 	json_t *ref;
@@ -63,29 +51,19 @@ void garbage_queue_all(struct reconciler *r)
 	}
 }
 
-struct orphan_walk {
-	struct reconciler *r;
-	const char *uid;
-};
-
-static void delete_orphan(const json_t *object, void *data)
-{
-	struct orphan_walk *w = data;
-
-	if (owned_by_uid(object, w->uid) && !has_solid_owner(w->r, object) &&
-	    !object_deleting(object))
-		reconciler_delete(w->r, object);
-}
-
 void garbage_orphans_reconcile(struct reconciler *r, const char *key)
 {
-	struct orphan_walk w = {r, key};
+	autojson *dependents = NULL;
+	json_t *object;
+	size_t i;
 
 	if (store_get_uid(r->store, key))
 		return;
-	for (int kind = 0; kind < KIND_N_; kind++) {
-		if (kind_can_be_owned((enum kind)kind))
-			store_each(r->store, (enum kind)kind, NULL, delete_orphan, &w);
+	dependents = store_dependents(r->store, key);
+	json_array_foreach(dependents, i, object) {
+		if (kind_can_be_owned(object_kind(object)) && !has_solid_owner(r, object) &&
+		    !object_deleting(object))
+			reconciler_delete(r, object);
 	}
 }
 

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "reconciler/object.h"
 #include "tests/unit/policy/lib.h"
 
 #define HEAD(k)                                                                                    \
@@ -156,6 +157,26 @@ Test(store, a_damaged_file_is_fatal_and_names_the_remedy)
 	place_remove(&place);
 }
 
+Test(store, a_file_that_cannot_be_read_any_more_is_noticed)
+{
+	struct still_world world = {0};
+	struct place place = place_make();
+	_cleanup_(store_freep) struct store *memory = store_in(&world, NULL);
+	struct store *s = store_in(&world, place.path);
+	sqlite3 *other = NULL;
+	struct err err = {0};
+
+	cr_expect_eq(store_check(memory, &err), 0);
+	cr_expect_eq(store_check(s, &err), 0, "%s", err.message);
+	cr_assert_eq(sqlite3_open(place.path, &other), SQLITE_OK);
+	cr_assert_eq(sqlite3_exec(other, "DROP TABLE meta", NULL, NULL, NULL), SQLITE_OK);
+	cr_assert_eq(sqlite3_close(other), SQLITE_OK);
+	cr_expect(store_check(s, &err) < 0);
+	cr_expect_eq(err.kind, ERR_FATAL);
+	store_free(s);
+	place_remove(&place);
+}
+
 Test(store, a_damaged_row_is_fatal_and_names_the_remedy)
 {
 	struct still_world world = {0};
@@ -202,4 +223,76 @@ Test(store, replay_gives_what_came_after_or_says_that_it_is_too_old)
 	}
 	n = 0;
 	cr_expect(store_replay(s, KIND_POD, later, count_event, &n) == 0 && n == 0, "got %u", n);
+}
+
+#define OWNED(name, uid)                                                                           \
+	"{'apiVersion': 'v1', 'kind': 'Pod', 'metadata': {'name': '" name "', 'namespace': 'n', "  \
+	"'ownerReferences': [{'uid': '" uid "', 'controller': true}]}}"
+
+static void expect_names(const char *what, json_t *list_taken, const char *want)
+{
+	autojson *list = list_taken;
+	autofree char *got = mem_strdup("");
+	json_t *o;
+	size_t i;
+
+	json_array_foreach(list, i, o) {
+		char *longer = mem_asprintf("%s%s%s", got, i ? " " : "",
+					    json_path_str(o, "metadata.name", ""));
+
+		free(got);
+		got = longer;
+	}
+	cr_expect(str_eq(got, want), "%s\n got '%s'\nwant '%s'", what, got, want);
+}
+
+Test(store, what_an_owner_owns_is_found_as_owners_change)
+{
+	struct still_world world = {0};
+	_cleanup_(store_freep) struct store *s = store_in(&world, NULL);
+	const json_t *owner = create(s, "{" HEAD("ReplicaSet") "}}");
+	autofree char *owned = mem_asprintf(OWNED("b", "%s"), object_uid(owner));
+	autofree char *other = mem_asprintf(OWNED("a", "%s"), object_uid(owner));
+	autojson *released = NULL;
+
+	(void)create(s, owned);
+	(void)create(s, other);
+	(void)create(s, OWNED("c", "someone-else"));
+	expect_names("by name", store_owned(s, KIND_POD, owner), "a b");
+	expect_names("of another kind", store_owned(s, KIND_CONFIGMAP, owner), "");
+	expect_names("dependents", store_dependents(s, object_uid(owner)), "a b");
+	expect_names("none is an orphan", store_orphans(s, KIND_POD, "n"), "");
+
+	released = json_deep_copy(store_get(s, KIND_POD, "n", "b"));
+	json_path_del(released, "metadata.ownerReferences");
+	(void)store_update(s, released);
+	expect_names("after a release", store_owned(s, KIND_POD, owner), "a");
+	expect_names("the released one", store_orphans(s, KIND_POD, "n"), "b");
+	expect_names("in another namespace", store_orphans(s, KIND_POD, "m"), "");
+
+	(void)store_delete(s, KIND_POD, "n", "a");
+	(void)store_delete(s, KIND_POD, "n", "b");
+	expect_names("after deletions", store_owned(s, KIND_POD, owner), "");
+	expect_names("no orphan either", store_orphans(s, KIND_POD, "n"), "");
+}
+
+static void see_old(const struct store_event *event, void *data)
+{
+	if (event->type == STORE_MODIFIED)
+		*(int64_t *)data = json_path_int(event->old, "spec.replicas", -1) * 10 +
+				   json_path_int(event->object, "spec.replicas", -1);
+}
+
+Test(store, a_modification_comes_with_what_was_before)
+{
+	struct still_world world = {0};
+	_cleanup_(store_freep) struct store *s = store_in(&world, NULL);
+	autojson *d =
+		json_deep_copy(create(s, "{" HEAD("Deployment") "}, 'spec': {'replicas': 1}}"));
+	int64_t seen = 0;
+
+	(void)store_watch(s, see_old, &seen);
+	json_path_set_new(d, "spec.replicas", json_integer(3));
+	(void)store_update(s, d);
+	cr_expect(seen == 13, "got %lld, want 13 (1 became 3)", (long long)seen);
 }
