@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/str.h"
 #include "base/strbuf.h"
 
@@ -184,12 +185,15 @@ int fs_replace(int dirfd, const char *name, const void *data, size_t n, mode_t m
 	if (fd < 0)
 		return err_errno(err, fd, "replace '%s': create temporary file", name);
 	r = write_durably(fd, data, n, mode, err);
+	if (r >= 0)
+		r = FAILPOINT_ERR("fs.before_rename", err);
 	if (r >= 0 && renameat(dirfd, tmp, dirfd, name) < 0)
 		r = err_errno(err, errno, "rename");
 	if (r < 0) {
 		(void)unlinkat(dirfd, tmp, 0);
 		goto out;
 	}
+	FAILPOINT("fs.after_rename");
 	r = sync_directory(dirfd, err);
 out:
 	if (r < 0)

@@ -12,6 +12,12 @@
 
 #define MAX_DEPTH 64
 
+/* So that a member that could not be allocated is never taken for one that is not there. */
+__attribute__((constructor)) static void abort_on_exhaustion(void)
+{
+	json_set_alloc_funcs(mem_alloc, free);
+}
+
 static void require(bool ok)
 {
 	if (!ok)

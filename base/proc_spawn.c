@@ -192,6 +192,12 @@ static void default_env(struct strlist *env)
 {
 	static const char *const passed[] = {
 		"RECOND_LIBEXEC",
+#ifdef RECOND_FAILPOINTS
+		"RECOND_FAILPOINTS",
+		"RECOND_FAILPOINTS_DIR",
+		"FAULTLIB",
+		"LD_PRELOAD",
+#endif
 #if WITH_ASAN
 		"ASAN_OPTIONS",
 		"UBSAN_OPTIONS",

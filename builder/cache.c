@@ -6,6 +6,7 @@
 
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/fs.h"
 #include "base/json.h"
 
@@ -26,7 +27,10 @@ int cache_put(int cache_fd, const char *key, const json_t *record, struct err *e
 {
 	autofree char *name = mem_asprintf("%s.json", digest_hex(key));
 	autofree char *text = json_canonical(record);
+	int r = FAILPOINT_ERR("build.record", err);
 
+	if (r < 0)
+		return r;
 	return fs_replace(cache_fd, name, text, strlen(text), 0600, err);
 }
 

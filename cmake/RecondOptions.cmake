@@ -8,6 +8,7 @@ option(RECOND_WERROR "Warnings are errors" OFF)
 option(RECOND_SANITIZE "AddressSanitizer and UndefinedBehaviorSanitizer" OFF)
 option(RECOND_COVERAGE "Instrument for gcov" OFF)
 option(RECOND_FUZZ "Build the fuzz targets with libFuzzer (clang only)" OFF)
+option(RECOND_FAILPOINTS "Failpoints (base/failpoint.h), for builds that are tested and never installed" OFF)
 option(RECOND_HARDEN "Compiler and linker hardening of a release" OFF)
 
 set(CMAKE_C_STANDARD 17)
@@ -38,6 +39,10 @@ endif()
 if(RECOND_SANITIZE)
 	add_compile_options(-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer)
 	add_link_options(-fsanitize=address,undefined)
+endif()
+
+if(RECOND_FAILPOINTS)
+	add_compile_definitions(RECOND_FAILPOINTS)
 endif()
 
 if(RECOND_COVERAGE)

@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -239,7 +238,11 @@ static int start_api(struct host *h, struct err *err)
 	};
 	struct api_host ops = {
 		.images = port_image_list, .log_path = port_pod_log_path, .ready = is_ready};
+	int r;
 
+	r = supervise_listen_fd(&config.listen_fd, err);
+	if (r < 0)
+		return r;
 	return api_server_new(&h->api, h->loop, &config, h->store, &ops, h, err);
 }
 
@@ -256,6 +259,8 @@ static int start(struct host *h, struct err *err)
 		r = port_pod_recover(h, err);
 	if (r == 0)
 		r = start_api(h, err);
+	if (r == 0)
+		r = supervise_new(&h->supervise, h->loop, h->store, err);
 	if (r < 0)
 		return r;
 	return 0;
@@ -263,6 +268,7 @@ static int start(struct host *h, struct err *err)
 
 static void stop(struct host *h)
 {
+	h->supervise = supervise_free(h->supervise);
 	h->api = api_server_free(h->api);
 	port_source_stop(h);
 	port_build_stop(h);
@@ -290,7 +296,7 @@ static int on_recovered(sd_event_source *source UNUSED, void *data)
 		return sd_event_exit(h->loop, 1);
 	}
 	host_run_policy(h);
-	(void)sd_notifyf(0, "READY=1\nSTATUS=%zu sources", h->n_sources);
+	supervise_ready(h->supervise);
 	log_info("ready", LOG_KV("state", h->options->state_dir),
 		 LOG_KV("socket", h->options->socket));
 	return 0;

@@ -12,6 +12,7 @@
 #include "api/server.h"
 #include "base/err.h"
 #include "cmd/options.h"
+#include "cmd/supervise.h"
 #include "reconciler/reconciler.h"
 #include "runtime/image.h"
 #include "runtime/layer.h"
@@ -43,6 +44,7 @@ struct host {
 	struct layer_unpacker *layers;
 	struct pod_runtime *pods;
 	struct api_server *api;
+	struct supervise *supervise;
 	struct host_source *sources;
 	size_t n_sources;
 	struct image_job **image_jobs;

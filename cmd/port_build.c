@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/log.h"
@@ -180,6 +181,7 @@ static void finish(struct build_job *job, const char *digest, const struct err *
 {
 	struct host *h = job->host;
 
+	FAILPOINT("build.ended");
 	reconciler_build_done(h->reconciler, job->id, digest, err);
 	job_remove(job);
 	host_run_policy(h);

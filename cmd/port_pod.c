@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <signal.h>
 #include <string.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "base/json.h"
@@ -89,6 +90,8 @@ int port_pod_start(struct host *h, struct err *err)
 		.run_dir = h->options->run_dir,
 		.bridge = h->options->bridge,
 		.pod_cidr = h->options->pod_cidr,
+		.cgroup_parent = h->options->cgroup_parent,
+		.monitors_apart = sd_booted() > 0,
 		.images = h->images,
 		.layers = h->layers,
 	};

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "cmd/host.h"
@@ -79,6 +80,7 @@ static void on_decoded(struct manifest_worker *w UNUSED, const json_t *result,
 			return;
 		err = &second;
 	}
+	FAILPOINT("source.decoded");
 	whole = result ? revision_view_complete(result, s->rev) : NULL;
 	s->decoded = true;
 	reconciler_decoded(s->host->reconciler, s->spec, d->revision, whole, err);
@@ -120,6 +122,7 @@ static void on_revision(struct watch_source *src UNUSED, struct revision *rev, v
 	struct host_source *s = data;
 	autojson *apps = revision_view_apps(rev);
 
+	FAILPOINT("source.revision");
 	revision_ref(rev);
 	revision_unref(s->rev);
 	s->rev = rev;

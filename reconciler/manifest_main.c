@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
+#include "base/failpoint.h"
 #include "base/ipc.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -194,6 +195,7 @@ int main(void)
 	int r;
 
 	json_object_seed(0); /* reads /dev/urandom, so before the confinement */
+	FAILPOINT("manifest.decode");
 	r = confine();
 	if (r >= 0)
 		r = receive(&in);

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/log.h"
 #include "reconciler/controllers/deployment.h"
 #include "reconciler/controllers/garbage.h"
@@ -226,6 +227,7 @@ static void effects_run(struct reconciler *r)
 
 	r->n_effects = r->cap_effects = 0;
 	for (size_t i = 0; i < n; i++) {
+		FAILPOINT("effect.before");
 		effect_run(r, &effects[i]);
 		effect_clear(&effects[i]);
 	}

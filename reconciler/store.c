@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/json.h"
 #include "base/strbuf.h"
 #include "reconciler/object.h"
@@ -233,6 +234,11 @@ void store_each(const struct store *s, enum kind kind, const char *ns, store_eac
 
 	json_array_foreach(list, i, object)
 		fn(object, data);
+}
+
+int store_check(const struct store *s, struct err *err)
+{
+	return s->db ? store_db_check(s->db, err) : 0;
 }
 
 uint64_t store_resource_version(const struct store *s)
@@ -487,7 +493,9 @@ int store_commit(struct store *s, struct err *err)
 		s->changes = changes; /* write_changes reads them in place */
 		store_db_begin(s->db);
 		write_changes(s);
+		FAILPOINT("store.before_commit");
 		r = store_db_commit(s->db, s->rv, err);
+		FAILPOINT("store.after_commit");
 		s->changes = NULL;
 	}
 	s->n_changes = s->cap_changes = 0;

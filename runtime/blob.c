@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/fs.h"
 #include "base/str.h"
 #include "runtime/image_priv.h"
@@ -84,9 +85,12 @@ int blob_writer_commit(struct blob_writer *w, const char *expected, char ret[DIG
 			       "blob has digest %s, not %s", digest, expected);
 	if (fsync(w->fd) < 0)
 		return err_errno(err, errno, "sync blob %s", digest);
-	r = blob_link(w, digest, err);
+	r = FAILPOINT_ERR("blob.before_link", err);
+	if (r == 0)
+		r = blob_link(w, digest, err);
 	if (r < 0)
 		return r;
+	FAILPOINT("blob.after_link");
 	if (fsync(w->store->blobs_fd) < 0)
 		return err_errno(err, errno, "sync blob directory");
 	w->fd = mem_close(w->fd);

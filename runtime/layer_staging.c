@@ -12,6 +12,7 @@
 #include <sys/file.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/fs.h"
 #include "base/str.h"
 
@@ -63,11 +64,16 @@ int layer_staging_commit(struct layer_staging *s, const char *diff_id, bool *ret
 {
 	int layers_fd = image_store_layers_fd(s->store);
 	bool mine = true;
+	int r;
 
 	assert(s->fd >= 0 && *s->name);
 
+	r = FAILPOINT_ERR("layer.before_sync", err);
+	if (r < 0)
+		return r;
 	if (syncfs(s->fd) < 0)
 		return err_errno(err, errno, "sync layer");
+	FAILPOINT("layer.before_rename");
 	if (renameat2(s->fd, s->name, layers_fd, digest_hex(diff_id), RENAME_NOREPLACE) < 0) {
 		if (errno != EEXIST)
 			return err_errno(err, errno, "name layer");
@@ -75,6 +81,7 @@ int layer_staging_commit(struct layer_staging *s, const char *diff_id, bool *ret
 	} else {
 		*s->name = '\0';
 	}
+	FAILPOINT("layer.after_rename");
 	if (fsync(layers_fd) < 0)
 		return err_errno(err, errno, "sync layers");
 	if (ret_mine)

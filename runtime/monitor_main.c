@@ -26,6 +26,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "runtime/monitor_log.h"
 
 #define STATUS_FD 3
@@ -419,7 +420,9 @@ int main(int argc, char **argv)
 	if (sfd < 0 || record_self() < 0)
 		return 1;
 	(void)monitor_log_open(&log_file, opt.log, opt.log_bytes, (unsigned int)opt.log_files);
+	FAILPOINT("monitor.before_start");
 	pid = start_container(sfd);
+	FAILPOINT("monitor.after_start");
 	monitor_now(started_at);
 	if (pid < 0) {
 		(void)pump();
@@ -432,10 +435,13 @@ int main(int argc, char **argv)
 		       (unsigned long long)start_time(pid), started_at);
 	(void)write_event("start", text, false);
 	(void)close(STATUS_FD);
+	FAILPOINT("monitor.running");
 	code = serve(sfd, pid);
+	FAILPOINT("monitor.before_record");
 	drain(sfd);
 	monitor_log_close(&log_file);
 	record_exit(code < 0 ? 137 : code);
+	FAILPOINT("monitor.after_record");
 	crun_delete(sfd);
 	return 0;
 }

@@ -2,7 +2,7 @@
 /*
  * recond-pod: the worker that touches the host on behalf of pods. One job, one answer, gone. The
  * job is a JSON message on the worker socket: {"verb", "runDir", "stateDir", "bridge", "podCidr",
- * "cgroupRoot", "uid", ...}; the answer is
+ * "cgroupRoot", "monitorsApart", "uid", ...}; the answer is
  * {"ok": {...}} or {"error": {"kind", "code", "reason", "message"}}.
  */
 #include <assert.h>
@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/fs.h"
 #include "base/ipc.h"
 #include "base/json.h"
@@ -160,5 +161,6 @@ int main(void)
 				   "reason", json_text(err.reason), "message",
 				   json_text(err.message)));
 	ipc_msg_deinit(&m);
+	FAILPOINT("pod.before_answer");
 	return ipc_send_json(WORKER_FD, MESSAGE_JOB, out) == 0 ? 0 : 1;
 }

@@ -15,6 +15,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/proc.h"
@@ -466,6 +467,20 @@ static int make_config(struct start *s, struct err *err)
 	return write_config(s, err);
 }
 
+/*
+ * What the monitor inherits: this worker ends with the start, so it is the worker that moves, and
+ * there is no moment at which a monitor is where the daemon is.
+ */
+static int leave_daemon(struct start *s, struct err *err)
+{
+	autofree char *path = NULL;
+
+	if (!json_path_bool(s->job->doc, "monitorsApart", false))
+		return 0;
+	path = mem_asprintf("%s/monitors", json_path_str(s->job->doc, "cgroupRoot", "/recond"));
+	return cgroup_enter(&s->job->cgroups, path, err);
+}
+
 static int spawn_monitor(struct start *s, int status_fd, struct err *err)
 {
 	const json_t *doc = s->job->doc;
@@ -552,6 +567,8 @@ static int run(struct start *s, json_t **ret_reply, struct err *err)
 	int fds[2], r;
 
 	r = make_log_dir(json_path_str(s->job->doc, "log", "/"), err);
+	if (r == 0)
+		r = leave_daemon(s, err);
 	if (r < 0)
 		return r;
 	if (pipe2(fds, O_CLOEXEC) < 0)
@@ -564,6 +581,7 @@ static int run(struct start *s, json_t **ret_reply, struct err *err)
 	writer = mem_close(writer);
 	/* From here on the lock is the monitor's. */
 	s->lock_fd = mem_close(s->lock_fd);
+	FAILPOINT("start.spawned");
 	return await_start(s, reader, ret_reply, err);
 }
 
@@ -577,9 +595,15 @@ int pod_verb_container_start(json_t **ret_reply, struct pod_job *job, struct err
 	if (r == 0)
 		r = claimed = claim(&s, err);
 	if (r == 0)
+		r = FAILPOINT_ERR("start.mount", err);
+	if (r == 0)
 		r = mount_root(&s, err);
 	if (r == 0)
+		r = FAILPOINT_ERR("start.config", err);
+	if (r == 0)
 		r = make_config(&s, err);
+	if (r == 0)
+		r = FAILPOINT_ERR("start.monitor", err);
 	if (r == 0)
 		r = run(&s, ret_reply, err);
 	if (r < 0)

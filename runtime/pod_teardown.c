@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/failpoint.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/proc.h"
@@ -136,11 +137,16 @@ int pod_container_clear(struct pod_job *job, const char *id, struct err *err)
 	 */
 	r = kill_container(job, id, err);
 	if (r == 0)
+		r = FAILPOINT_ERR("clear.forget", err);
+	if (r == 0)
 		r = forget_in_crun(job, id, err);
+	if (r == 0)
+		r = FAILPOINT_ERR("clear.root", err);
 	if (r == 0)
 		r = remove_root(job, bundle_fd, id, err);
 	if (r < 0)
 		return r;
+	FAILPOINT("clear.records");
 	remove_events(job, id);
 	r = fs_remove_tree(job->run_fd, rel);
 	return r < 0 ? err_errno(err, r, "remove the bundle of '%s'", id) : 0;
@@ -251,12 +257,18 @@ int pod_verb_pod_down(json_t **ret_reply, struct pod_job *job, struct err *err)
 		return err_invalid(err, "malformed job");
 	r = pod_job_open(job, true, err);
 	if (r == 0)
+		r = FAILPOINT_ERR("down.kill", err);
+	if (r == 0)
 		r = for_cgroups(job, false, err);
 	if (r == 0)
 		r = clear_containers(job, err);
 	if (r == 0)
+		r = FAILPOINT_ERR("down.sandbox", err);
+	if (r == 0)
 		r = pod_sandbox_clear(job, err);
 	if (r == 0)
 		r = for_cgroups(job, true, err);
+	if (r == 0)
+		r = FAILPOINT_ERR("down.dirs", err);
 	return r < 0 ? r : remove_dirs(job, err);
 }

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/failpoint.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/str.h"
@@ -296,11 +297,17 @@ int pod_verb_sandbox_up(json_t **ret_reply, struct pod_job *job, struct err *err
 	if (r == 0)
 		r = make_dirs(job, err);
 	if (r == 0)
+		r = FAILPOINT_ERR("sandbox.cgroup", err);
+	if (r == 0)
 		r = make_cgroup(job, err);
+	if (r == 0)
+		r = FAILPOINT_ERR("sandbox.volumes", err);
 	if (r == 0)
 		r = make_volumes(job, err);
 	if (r == 0)
 		r = mount_shm(job, err);
+	if (r == 0)
+		r = FAILPOINT_ERR("sandbox.files", err);
 	if (r == 0)
 		r = write_hosts(job, err);
 	if (r == 0)
@@ -308,9 +315,15 @@ int pod_verb_sandbox_up(json_t **ret_reply, struct pod_job *job, struct err *err
 	if (r == 0)
 		r = write_resolv_conf(job, err);
 	if (r == 0)
+		r = FAILPOINT_ERR("sandbox.namespaces", err);
+	if (r == 0)
 		r = make_namespaces(job, err);
+	if (r == 0)
+		r = FAILPOINT_ERR("sandbox.network", err);
 	if (r == 0 && !host_network(job))
 		r = make_network(job, host_ns, err);
+	if (r == 0)
+		r = FAILPOINT_ERR("sandbox.ready", err);
 	if (r == 0)
 		r = write_ready(job, ret_reply, err);
 	return r;

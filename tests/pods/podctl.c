@@ -181,7 +181,8 @@ static int serve(char **argv, const char *log_bytes, struct err *err)
 		.run_dir = argv[1],
 		.bridge = argv[2],
 		.pod_cidr = argv[3],
-		.cgroup_root = getenv("PODCTL_CGROUP_ROOT"),
+		.cgroup_parent = getenv("PODCTL_CGROUP_PARENT"),
+		.monitors_apart = getenv("PODCTL_MONITORS_APART") != NULL,
 		.log_bytes = log_bytes ? strtoull(log_bytes, NULL, 10) : 0,
 	};
 	sd_event_source *in = NULL;

@@ -22,6 +22,7 @@ static void setup(void)
 
 static void teardown(void)
 {
+	cr_assert_null(world_violation(w), "a rule was broken: %s", world_violation(w));
 	w = world_free(w);
 }
 

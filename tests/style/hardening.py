@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is released is hardened: position independent, relocations read-only before main, no executable
-stack, stack protector and fortified calls present. Looks at build/release, which contrib/run-tests
+stack, stack protector and fortified calls present, and no failpoint in it. Looks at build/release, which contrib/run-tests
 builds; without it the gate is skipped."""
 
 import os
@@ -8,6 +8,9 @@ import subprocess
 import sys
 
 from common import Gate
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "../fault"))
+from failpoints import failpoints  # noqa: E402
 
 
 def readelf(path, *options):
@@ -25,6 +28,7 @@ def check(gate, path):
         ("now", "BIND_NOW" in dynamic or "NOW" in dynamic or "INTERP" not in segments),
         ("stack", bool(stack) and " RWE " not in stack[0]),
         ("protector", "__stack_chk_fail" in symbols),
+        ("failpoint", not failpoints(path)),
         ("fortify", "_chk@" in symbols or "_chk\n" in symbols or "_chk " in symbols),
     ):
         if not holds:

@@ -218,3 +218,11 @@ Test(json, hostile_text_is_escaped_in_the_message)
 	cr_expect_eq(json_parse(&j, text, strlen(text), 100, &e), -EINVAL);
 	cr_expect_null(strchr(e.message, '\x1b'));
 }
+
+Test(json, jansson_itself_ends_the_process_when_memory_is_exhausted)
+{
+	json_malloc_t allocate = NULL;
+
+	json_get_alloc_funcs(&allocate, NULL);
+	cr_expect_eq(allocate, mem_alloc);
+}
