@@ -214,6 +214,7 @@ static int start_runtime(struct host *h, struct err *err)
 	r = layer_unpacker_new(&h->layers, h->loop, h->images, NULL, err);
 	if (r < 0)
 		return r;
+	port_check_start(h);
 	return port_pod_start(h, err);
 }
 
@@ -274,6 +275,7 @@ static void stop(struct host *h)
 	port_source_stop(h);
 	port_build_stop(h);
 	port_image_stop(h);
+	port_check_stop(h);
 	h->reconciler = reconciler_free(h->reconciler);
 	h->pods = pod_runtime_free(h->pods);
 	h->layers = layer_unpacker_free(h->layers);

@@ -21,6 +21,7 @@
 
 struct host;
 struct decoding;
+struct prober;
 struct image_job;
 struct build_job;
 
@@ -43,6 +44,7 @@ struct host {
 	struct image_store *images;
 	struct layer_unpacker *layers;
 	struct pod_runtime *pods;
+	struct prober *prober;
 	struct api_server *api;
 	struct supervise *supervise;
 	struct host_source *sources;
