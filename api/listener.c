@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Making the socket and taking it away. Its permissions are right from the first moment: it is
- * bound under a closed umask, so that nobody slips in before its mode is set.
+ * Making the socket and taking it away, or taking over one that was made for us. Its permissions
+ * are right from the first moment: it is bound under a closed umask, so that nobody slips in before
+ * its mode is set.
  */
 #include "api/listener_priv.h"
 
+#include <assert.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -12,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 
 #define BACKLOG 64
 
@@ -79,6 +83,43 @@ int listener_open(const char *path, mode_t mode, gid_t group, struct err *err)
 	if (listen(fd, BACKLOG) < 0)
 		return err_errno(err, errno, "listen on '%s'", path);
 	return TAKE_FD(fd);
+}
+
+/* The path that FD is bound to; "" when it is no unix socket, or has none. */
+static void bound_path(char ret[sizeof(((struct sockaddr_un *)0)->sun_path) + 1], int fd)
+{
+	struct sockaddr_un address = {0};
+	socklen_t n = sizeof(address);
+
+	ret[0] = '\0';
+	if (getsockname(fd, (struct sockaddr *)&address, &n) < 0 || address.sun_family != AF_UNIX)
+		return;
+	memcpy(ret, address.sun_path, sizeof(address.sun_path));
+	ret[sizeof(address.sun_path)] = '\0';
+}
+
+int listener_check(int fd, const char *path, struct err *err)
+{
+	char bound[sizeof(((struct sockaddr_un *)0)->sun_path) + 1];
+	int flags = fcntl(fd, F_GETFL), listens = 0;
+	socklen_t n = sizeof(listens);
+
+	assert(fd >= 0 && *path == '/');
+	bound_path(bound, fd);
+	if (!str_eq(bound, path))
+		return err_set(
+			err, ERR_INVALID, EINVAL, NULL,
+			"the inherited socket listens on '%s', not on '%s': make ListenStream= of the socket unit and the option 'socket' the same",
+			bound, path);
+	if (getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &n) < 0 || !listens)
+		return err_set(
+			err, ERR_INVALID, EINVAL, NULL,
+			"the inherited socket '%s' does not listen: it must be a stream socket",
+			path);
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+	    fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+		return err_errno(err, errno, "set up the inherited socket '%s'", path);
+	return 0;
 }
 
 void listener_remove(const char *path)

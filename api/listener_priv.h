@@ -17,5 +17,12 @@
  */
 int listener_open(const char *path, mode_t mode, gid_t group, struct err *err);
 
+/*
+ * Check FD, a socket inherited from whoever started us (systemd's socket activation): it must
+ * listen on PATH. It becomes non-blocking and close-on-exec; FD stays the caller's. 0, or -EINVAL
+ * with ERR, which names the path it listens on instead.
+ */
+int listener_check(int fd, const char *path, struct err *err);
+
 /* Remove the socket PATH that listener_open made. */
 void listener_remove(const char *path);

@@ -49,7 +49,7 @@ struct connection {
 struct api_server {
 	struct api api;
 	gid_t group;
-	char *path;
+	char *path; /* to be removed at the end; NULL when the socket was inherited */
 	struct MHD_Daemon *mhd;
 	sd_event_source *io;
 	sd_event_source *kick;
@@ -350,6 +350,28 @@ static int start_http(struct api_server *s, int fd, struct err *err)
 	return r < 0 ? err_errno(err, r, "add the HTTP server to the event loop") : 0;
 }
 
+/* A socket to listen on: *RET, owned by the caller, or negative errno. */
+static int open_socket(struct api_server *s, int *ret, const struct api_config *config,
+		       struct err *err)
+{
+	int r;
+
+	if (config->listen_fd > 0) {
+		autoclose int inherited = config->listen_fd;
+
+		r = listener_check(inherited, config->socket_path, err);
+		if (r == 0)
+			*ret = TAKE_FD(inherited);
+		return r;
+	}
+	r = listener_open(config->socket_path, config->mode, config->group, err);
+	if (r < 0)
+		return r;
+	s->path = mem_strdup(config->socket_path);
+	*ret = r;
+	return 0;
+}
+
 int api_server_new(struct api_server **ret, sd_event *loop, const struct api_config *config,
 		   struct store *store, const struct api_host *host, void *data, struct err *err)
 {
@@ -364,11 +386,9 @@ int api_server_new(struct api_server **ret, sd_event *loop, const struct api_con
 			      .host_data = data,
 			      .version = config->version};
 	s->group = config->group;
-	fd = listener_open(config->socket_path, config->mode, config->group, err);
-	if (fd < 0)
-		return fd;
-	s->path = mem_strdup(config->socket_path);
-	r = start_http(s, fd, err);
+	r = open_socket(s, &fd, config, err);
+	if (r == 0)
+		r = start_http(s, fd, err);
 	if (r < 0)
 		return r;
 	*ret = TAKE_PTR(s);

@@ -42,17 +42,25 @@ struct api_config {
 	const char *socket_path; /* absolute; a socket left behind by a dead daemon is replaced */
 	mode_t mode;             /* of the socket: 0660, or 0600 without a group */
 	gid_t group;             /* whose members may use it besides root; (gid_t)-1: none */
-	const char *version;     /* of recond, for /version; borrowed for the server's life */
+	/*
+	 * An inherited socket that listens on socket_path, closed by the server, on failure too.
+	 * Its mode and group are its maker's, and its path stays when the server is freed, so that
+	 * clients queue for the next one. 0: make one.
+	 */
+	int listen_fd;
+	const char *version; /* of recond, for /version; borrowed for the server's life */
 };
 
 /*
  * Listen and serve on LOOP until freed. STORE and what DATA points to outlive the server. 0 with
- * *ret, or negative errno with ERR (-EADDRINUSE: another process answers on that path).
+ * *ret, or negative errno with ERR (-EADDRINUSE: another process answers on that path; -EINVAL:
+ * listen_fd is not a socket that listens there).
  */
 int api_server_new(struct api_server **ret, sd_event *loop, const struct api_config *config,
 		   struct store *store, const struct api_host *host, void *data, struct err *err);
 
-/* Close every connection, remove the socket, free. NULL is fine; returns NULL. */
+/* Close every connection, remove the socket unless it was inherited, free. NULL is fine; returns
+ * NULL. */
 struct api_server *api_server_free(struct api_server *s);
 DEFINE_FREEP(struct api_server, api_server_free)
 

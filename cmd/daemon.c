@@ -17,7 +17,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -90,6 +89,7 @@ static const struct ports daemon_ports = {
 	.container_start = port_pod_container_start,
 	.container_signal = port_pod_container_signal,
 	.pod_down = port_pod_down,
+	.container_lives = port_pod_container_lives,
 	.check = port_check,
 	.check_cancel = port_check_cancel,
 	.notify = port_notify,
@@ -214,6 +214,7 @@ static int start_runtime(struct host *h, struct err *err)
 	r = layer_unpacker_new(&h->layers, h->loop, h->images, NULL, err);
 	if (r < 0)
 		return r;
+	port_check_start(h);
 	return port_pod_start(h, err);
 }
 
@@ -239,7 +240,11 @@ static int start_api(struct host *h, struct err *err)
 	};
 	struct api_host ops = {
 		.images = port_image_list, .log_path = port_pod_log_path, .ready = is_ready};
+	int r;
 
+	r = supervise_listen_fd(&config.listen_fd, err);
+	if (r < 0)
+		return r;
 	return api_server_new(&h->api, h->loop, &config, h->store, &ops, h, err);
 }
 
@@ -256,6 +261,8 @@ static int start(struct host *h, struct err *err)
 		r = port_pod_recover(h, err);
 	if (r == 0)
 		r = start_api(h, err);
+	if (r == 0)
+		r = supervise_new(&h->supervise, h->loop, h->store, err);
 	if (r < 0)
 		return r;
 	return 0;
@@ -263,10 +270,12 @@ static int start(struct host *h, struct err *err)
 
 static void stop(struct host *h)
 {
+	h->supervise = supervise_free(h->supervise);
 	h->api = api_server_free(h->api);
 	port_source_stop(h);
 	port_build_stop(h);
 	port_image_stop(h);
+	port_check_stop(h);
 	h->reconciler = reconciler_free(h->reconciler);
 	h->pods = pod_runtime_free(h->pods);
 	h->layers = layer_unpacker_free(h->layers);
@@ -290,7 +299,7 @@ static int on_recovered(sd_event_source *source UNUSED, void *data)
 		return sd_event_exit(h->loop, 1);
 	}
 	host_run_policy(h);
-	(void)sd_notifyf(0, "READY=1\nSTATUS=%zu sources", h->n_sources);
+	supervise_ready(h->supervise);
 	log_info("ready", LOG_KV("state", h->options->state_dir),
 		 LOG_KV("socket", h->options->socket));
 	return 0;

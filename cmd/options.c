@@ -112,6 +112,19 @@ static int set_pod_cidr(struct options *o, const char *value, struct err *err)
 	return 0;
 }
 
+static int set_cgroup_parent(struct options *o, const char *value, struct err *err)
+{
+	autofree char *clean = fs_clean_path(value);
+
+	if (*value != '/' || !str_eq(clean, value) || value[1] == '\0' || strstr(value, "/.."))
+		return err_invalid(
+			err, "'%s' is not the path of a control group, such as /recond.slice/x",
+			value);
+	free(o->cgroup_parent);
+	o->cgroup_parent = TAKE_PTR(clean);
+	return 0;
+}
+
 static int set_log_level(struct options *o, const char *value, struct err *err)
 {
 	if (log_level_parse(&o->log_level, value) < 0)
@@ -163,6 +176,7 @@ enum flag {
 	FLAG_SOCKET_GROUP,
 	FLAG_BRIDGE,
 	FLAG_POD_CIDR,
+	FLAG_CGROUP_PARENT,
 	FLAG_LOG_LEVEL,
 	FLAG_CONFIRM_PRUNE,
 	FLAG_DRY_RUN,
@@ -181,6 +195,7 @@ static const struct options_flag flags[FLAG_N_] = {
 	[FLAG_SOCKET_GROUP] = { 0, "socket-group", "GROUP", "whose members may use the socket (default: " OPTIONS_DEFAULT_SOCKET_GROUP ")", true },
 	[FLAG_BRIDGE] = { 0, "bridge", "NAME", "the bridge pods are on (default: " OPTIONS_DEFAULT_BRIDGE ")", true },
 	[FLAG_POD_CIDR] = { 0, "pod-cidr", "CIDR", "addresses of pods (default: " OPTIONS_DEFAULT_POD_CIDR ")", true },
+	[FLAG_CGROUP_PARENT] = { 0, "cgroup-parent", "PATH", "the control group that those of pods are made below (default: " OPTIONS_DEFAULT_CGROUP_PARENT ")", true },
 	[FLAG_LOG_LEVEL] = { 0, "log-level", "LEVEL", "error, warn, info or debug (default: info)", true },
 	[FLAG_CONFIRM_PRUNE] = { 0, "confirm-prune", "REVISION", "let this revision delete most of a large app, or everything", false },
 	[FLAG_DRY_RUN] = { 0, "dry-run", NULL, "print the plan: exit status 0 nothing to do, 1 changes, 2 errors", false },
@@ -198,6 +213,7 @@ static const set_fn setters[FLAG_N_] = {
 	[FLAG_SOCKET_GROUP] = set_socket_group,
 	[FLAG_BRIDGE] = set_bridge,
 	[FLAG_POD_CIDR] = set_pod_cidr,
+	[FLAG_CGROUP_PARENT] = set_cgroup_parent,
 	[FLAG_LOG_LEVEL] = set_log_level,
 	[FLAG_CONFIRM_PRUNE] = set_confirm_prune,
 	[FLAG_DRY_RUN] = set_dry_run,
@@ -221,6 +237,7 @@ void options_deinit(struct options *o)
 	free(o->socket_group);
 	free(o->bridge);
 	free(o->pod_cidr);
+	free(o->cgroup_parent);
 	free(o->confirm_prune);
 	strlist_deinit(&o->sources);
 	*o = (struct options){};
@@ -450,6 +467,7 @@ static void fill_defaults(struct options *o)
 	set_default(&o->socket_group, OPTIONS_DEFAULT_SOCKET_GROUP);
 	set_default(&o->bridge, OPTIONS_DEFAULT_BRIDGE);
 	set_default(&o->pod_cidr, OPTIONS_DEFAULT_POD_CIDR);
+	set_default(&o->cgroup_parent, OPTIONS_DEFAULT_CGROUP_PARENT);
 	set_default(&o->confirm_prune, "");
 }
 

@@ -16,6 +16,7 @@
 #define OPTIONS_DEFAULT_STATE_DIR "/var/lib/recond"
 #define OPTIONS_DEFAULT_RUN_DIR "/run/recond"
 #define OPTIONS_DEFAULT_BRIDGE "recond0"
+#define OPTIONS_DEFAULT_CGROUP_PARENT "/recond"
 #define OPTIONS_DEFAULT_POD_CIDR "10.88.0.0/16"
 #define OPTIONS_DEFAULT_SOCKET_GROUP "recond"
 
@@ -37,7 +38,8 @@ struct options {
 	char *socket;       /* default: RUN_DIR/recond.sock */
 	char *socket_group; /* may not exist on the host: then the socket is for root alone */
 	char *bridge;
-	char *pod_cidr; /* "10.88.0.0/16", IPv4, host bits zero */
+	char *cgroup_parent; /* "/recond": what the pods' control groups are made below */
+	char *pod_cidr;      /* "10.88.0.0/16", IPv4, host bits zero */
 	enum log_level log_level;
 	char *confirm_prune;    /* a revision whose deletions are confirmed; "" for none */
 	bool output_json;       /* -o json of a dry run */

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <signal.h>
 #include <string.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "base/json.h"
@@ -89,6 +90,8 @@ int port_pod_start(struct host *h, struct err *err)
 		.run_dir = h->options->run_dir,
 		.bridge = h->options->bridge,
 		.pod_cidr = h->options->pod_cidr,
+		.cgroup_parent = h->options->cgroup_parent,
+		.monitors_apart = sd_booted() > 0,
 		.images = h->images,
 		.layers = h->layers,
 	};
@@ -161,6 +164,13 @@ void port_pod_down(void *data, const char *uid)
 
 	if (pod_down(h->pods, uid, &err) < 0)
 		log_error("a pod cannot be taken down", LOG_KV("pod", uid), LOG_ERR(&err));
+}
+
+bool port_pod_container_lives(void *data, const char *uid, const char *name, unsigned int attempt)
+{
+	struct host *h = data;
+
+	return pod_container_lives(h->pods, uid, name, attempt);
 }
 
 /* ---- logs ---- */

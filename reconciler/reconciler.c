@@ -256,6 +256,24 @@ static void queue_owners(struct reconciler *r, const json_t *object)
 	}
 }
 
+static bool labels_differ(const json_t *a, const json_t *b)
+{
+	const json_t *x = json_path(a, "metadata.labels"), *y = json_path(b, "metadata.labels");
+
+	return x && y ? !json_equal(x, y) : x != y;
+}
+
+/* Is the object of EVENT new to those who adopt what nobody owns: made, let go or labelled? */
+static bool became_orphan(const struct store_event *event)
+{
+	if (event->type == STORE_DELETED || object_controller_ref(event->object))
+		return false;
+	if (event->type == STORE_ADDED)
+		return true;
+	return event->old &&
+	       (object_controller_ref(event->old) || labels_differ(event->object, event->old));
+}
+
 static void on_change(const struct store_event *event, void *data)
 {
 	struct reconciler *r = data;
@@ -268,10 +286,12 @@ static void on_change(const struct store_event *event, void *data)
 		break;
 	case KIND_REPLICASET:
 		reconciler_queue_object(r, WORK_REPLICASET, o);
+		if (became_orphan(event))
+			deployment_queue_matching(r, o);
 		break;
 	case KIND_POD:
 		reconciler_queue(r, WORK_POD, object_uid(o));
-		if (event->type == STORE_ADDED && !object_controller_ref(o))
+		if (became_orphan(event))
 			replicaset_queue_matching(r, o);
 		break;
 	case KIND_NAMESPACE:

@@ -236,6 +236,11 @@ void store_each(const struct store *s, enum kind kind, const char *ns, store_eac
 		fn(object, data);
 }
 
+int store_check(const struct store *s, struct err *err)
+{
+	return s->db ? store_db_check(s->db, err) : 0;
+}
+
 uint64_t store_resource_version(const struct store *s)
 {
 	return s->rv;

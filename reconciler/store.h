@@ -113,6 +113,12 @@ int store_delete(struct store *s, enum kind kind, const char *ns, const char *na
 void store_begin(struct store *s);
 int store_commit(struct store *s, struct err *err);
 
+/*
+ * Read from the file, as proof that it can still be had. 0 (in memory: always), or negative errno
+ * with ERR.
+ */
+int store_check(const struct store *s, struct err *err);
+
 /* The resourceVersion of the newest change. */
 uint64_t store_resource_version(const struct store *s);
 

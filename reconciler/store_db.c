@@ -261,3 +261,10 @@ int store_db_commit(struct store_db *db, uint64_t rv, struct err *err)
 	return err_set(err, ERR_FATAL, (db->failed & 0xff) == SQLITE_FULL ? ENOSPC : EIO,
 		       "StoreFailed", "store: commit: %s", db->failure);
 }
+
+int store_db_check(struct store_db *db, struct err *err)
+{
+	uint64_t rv;
+
+	return db_number(db, &rv, "SELECT resource_version FROM meta", err);
+}

@@ -40,3 +40,6 @@ void store_db_delete_object(struct store_db *db, const char *kind, const char *n
 void store_db_put_doc(struct store_db *db, const char *bucket, const char *key, const char *body);
 void store_db_delete_doc(struct store_db *db, const char *bucket, const char *key);
 int store_db_commit(struct store_db *db, uint64_t rv, struct err *err);
+
+/* One read of the file. 0, or negative errno with ERR. */
+int store_db_check(struct store_db *db, struct err *err);

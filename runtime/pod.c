@@ -6,6 +6,8 @@
 
 #include <assert.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,12 +18,14 @@
 #include "base/digest.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "base/proc.h"
 #include "base/str.h"
 #include "runtime/pod_priv.h"
 
 #define NAME_MAX_BYTES 253
+#define CGROUP_PARENT_DEFAULT "/recond"
 #define LOG_BYTES_DEFAULT (10u << 20)
 #define LOG_FILES_DEFAULT 5
 
@@ -239,7 +243,7 @@ void pod_turn(struct pod_runtime *rt)
 /* The run directory describes processes and mounts of one boot: what another boot left is void. */
 static int check_boot(struct pod_runtime *rt, struct err *err)
 {
-	static const char *const voided[] = {"pods", "events", "crun"};
+	static const char *const voided[] = {"pods", "events", "crun", "cgroup_root"};
 	autofree char *old = NULL;
 	char boot[37];
 	size_t n;
@@ -258,6 +262,26 @@ static int check_boot(struct pod_runtime *rt, struct err *err)
 	return fs_replace(rt->run_fd, "boot_id", boot, strlen(boot), 0600, err);
 }
 
+/* Pods of this boot are where they were made: what the first runtime chose holds until the next. */
+static int settle_cgroup_root(struct pod_runtime *rt, struct err *err)
+{
+	autofree char *first = NULL;
+	size_t n;
+
+	if (fs_read_at(&first, &n, rt->run_fd, "cgroup_root", PATH_MAX) < 0)
+		return fs_replace(rt->run_fd, "cgroup_root", rt->cgroup_root,
+				  strlen(rt->cgroup_root), 0600, err);
+	assert(*first == '/');
+	if (str_eq(first, rt->cgroup_root))
+		return 0;
+	log_warn(
+		"another cgroup is wanted, but this boot's pods are in one already; a boot changes it",
+		LOG_KV("cgroup", first), LOG_KV("wanted", rt->cgroup_root));
+	free(rt->cgroup_root);
+	rt->cgroup_root = TAKE_PTR(first);
+	return 0;
+}
+
 static int open_dirs(struct pod_runtime *rt, struct err *err)
 {
 	static const char *const dirs[] = {"pods", "events", "crun"};
@@ -270,6 +294,8 @@ static int open_dirs(struct pod_runtime *rt, struct err *err)
 	if (r < 0)
 		return err_errno(err, r, "open '%s'", rt->run_dir);
 	r = check_boot(rt, err);
+	if (r == 0)
+		r = settle_cgroup_root(rt, err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(dirs); i++)
@@ -287,9 +313,9 @@ static void copy_config(struct pod_runtime *rt, const struct pod_config *c)
 	rt->pod_cidr = mem_strdup(c->pod_cidr);
 	rt->crun_path = mem_strdup(c->crun_path ? c->crun_path : "/usr/bin/crun");
 	rt->cgroup_root =
-		c->cgroup_root ? mem_strdup(c->cgroup_root)
-			       : mem_asprintf("/recond/%08x", str_fnv32(STR_FNV32_INIT, c->run_dir,
-									strlen(c->run_dir)));
+		mem_asprintf("%s/%08x", c->cgroup_parent ? c->cgroup_parent : CGROUP_PARENT_DEFAULT,
+			     str_fnv32(STR_FNV32_INIT, c->run_dir, strlen(c->run_dir)));
+	rt->monitors_apart = c->monitors_apart;
 	rt->log_bytes = c->log_bytes ? c->log_bytes : LOG_BYTES_DEFAULT;
 	rt->log_files = c->log_files ? c->log_files : LOG_FILES_DEFAULT;
 	rt->images = c->images;
@@ -456,6 +482,37 @@ int pod_container_signal(struct pod_runtime *rt, const char *uid, const char *na
 		return -ESRCH;
 	pidfd = monitor_open_process(&c->started.init);
 	return pidfd < 0 ? pidfd : proc_signal(pidfd, signo);
+}
+
+bool pod_container_lives(struct pod_runtime *rt, const char *uid, const char *name,
+			 unsigned int attempt)
+{
+	struct pod *pod = pod_find(rt, uid);
+	struct pod_container *c = pod ? pod_container_find(pod, name, attempt) : NULL;
+	struct pollfd exit = {.fd = -1, .events = POLLIN};
+	autoclose int pidfd = -1;
+
+	if (!c || c->state != CONTAINER_RUNNING)
+		return false;
+	pidfd = monitor_open_process(&c->started.init);
+	exit.fd = pidfd;
+	return pidfd >= 0 && poll(&exit, 1, 0) == 0; /* readable: ended, not yet reaped */
+}
+
+json_t *pod_exec_target(struct pod_runtime *rt, const char *uid, const char *name,
+			unsigned int attempt)
+{
+	struct pod *pod = pod_find(rt, uid);
+	struct pod_container *c = pod ? pod_container_find(pod, name, attempt) : NULL;
+	autofree char *dir = NULL, *bundle = NULL, *root = NULL;
+
+	if (!c || c->state != CONTAINER_RUNNING || pod->state == POD_GOING)
+		return NULL;
+	dir = pod_container_dir(c);
+	bundle = mem_asprintf("%s/%s", rt->run_dir, dir);
+	root = mem_asprintf("%s/crun", rt->run_dir);
+	return json_pack("{s:s, s:s, s:s, s:s}", "id", c->id, "bundle", bundle, "crun",
+			 rt->crun_path, "root", root);
 }
 
 int pod_down(struct pod_runtime *rt, const char *uid, struct err *err)

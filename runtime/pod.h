@@ -48,7 +48,8 @@ struct pod_config {
 	const char *run_dir;           /* absolute; on tmpfs if it can be */
 	const char *bridge;            /* made when missing; [a-z0-9-]{1,15} */
 	const char *pod_cidr;          /* "10.88.0.0/16": its first address is the gateway */
-	const char *cgroup_root;       /* "/recond/<something>", NULL: made from run_dir */
+	const char *cgroup_parent;     /* the cgroup root is made below; NULL: "/recond" */
+	bool monitors_apart;           /* not in the cgroup of the daemon, but below the root */
 	const char *crun_path;         /* NULL: "/usr/bin/crun" */
 	uint64_t log_bytes;            /* rotate a container's log at this size; 0: 10 MiB */
 	unsigned int log_files;        /* files kept per container; 0: 5 */
@@ -101,7 +102,10 @@ struct pod_callbacks {
 int pod_runtime_new(struct pod_runtime **ret, sd_event *loop, const struct pod_config *config,
 		    const struct pod_callbacks *callbacks, void *data, struct err *err);
 
-/* The cgroup all of its pods are below, "/recond/<something>"; borrowed. */
+/*
+ * The cgroup all of its pods are below, "<cgroup_parent>/<8 hex digits>"; borrowed. It stays the
+ * same until the next boot, whatever cgroup_parent a later runtime of this run_dir is given.
+ */
 const char *pod_runtime_cgroup_root(const struct pod_runtime *rt);
 
 /* Let go: workers are killed, pods and their monitors go on. NULL is fine; returns NULL. */
@@ -131,6 +135,20 @@ int pod_container_start(struct pod_runtime *rt, const json_t *request, struct er
 /* Send SIGNO to the container's first process. 0, or -ESRCH when it does not run. */
 int pod_container_signal(struct pod_runtime *rt, const char *uid, const char *name,
 			 unsigned int attempt, int signo);
+
+/*
+ * Does the first process of that very attempt live, as the kernel says now? False for an attempt
+ * nobody knows.
+ */
+bool pod_container_lives(struct pod_runtime *rt, const char *uid, const char *name,
+			 unsigned int attempt);
+
+/*
+ * What it takes to run a command in a running container, for prober_check() (runtime/prober.h):
+ * {"id", "bundle", "crun", "root"}. Owned by the caller; NULL when the container does not run.
+ */
+json_t *pod_exec_target(struct pod_runtime *rt, const char *uid, const char *name,
+			unsigned int attempt);
 
 /*
  * End the pod and remove all of it: SIGKILL to what still runs, mounts, network namespace, cgroups,

@@ -2,7 +2,7 @@
 /*
  * recond-pod: the worker that touches the host on behalf of pods. One job, one answer, gone. The
  * job is a JSON message on the worker socket: {"verb", "runDir", "stateDir", "bridge", "podCidr",
- * "cgroupRoot", "uid", ...}; the answer is
+ * "cgroupRoot", "monitorsApart", "uid", ...}; the answer is
  * {"ok": {...}} or {"error": {"kind", "code", "reason", "message"}}.
  */
 #include <assert.h>

@@ -86,6 +86,7 @@ struct pod_task {
 struct pod_runtime {
 	sd_event *loop;
 	char *state_dir, *run_dir, *bridge, *pod_cidr, *cgroup_root, *crun_path;
+	bool monitors_apart;
 	uint64_t log_bytes;
 	unsigned int log_files;
 	struct image_store *images;

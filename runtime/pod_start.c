@@ -467,6 +467,20 @@ static int make_config(struct start *s, struct err *err)
 	return write_config(s, err);
 }
 
+/*
+ * What the monitor inherits: this worker ends with the start, so it is the worker that moves, and
+ * there is no moment at which a monitor is where the daemon is.
+ */
+static int leave_daemon(struct start *s, struct err *err)
+{
+	autofree char *path = NULL;
+
+	if (!json_path_bool(s->job->doc, "monitorsApart", false))
+		return 0;
+	path = mem_asprintf("%s/monitors", json_path_str(s->job->doc, "cgroupRoot", "/recond"));
+	return cgroup_enter(&s->job->cgroups, path, err);
+}
+
 static int spawn_monitor(struct start *s, int status_fd, struct err *err)
 {
 	const json_t *doc = s->job->doc;
@@ -553,6 +567,8 @@ static int run(struct start *s, json_t **ret_reply, struct err *err)
 	int fds[2], r;
 
 	r = make_log_dir(json_path_str(s->job->doc, "log", "/"), err);
+	if (r == 0)
+		r = leave_daemon(s, err);
 	if (r < 0)
 		return r;
 	if (pipe2(fds, O_CLOEXEC) < 0)

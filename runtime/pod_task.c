@@ -54,6 +54,7 @@ static json_t *make_message(struct pod_runtime *rt, enum pod_verb verb, struct p
 	json_set(m, "bridge", json_text(rt->bridge));
 	json_set(m, "podCidr", json_text(rt->pod_cidr));
 	json_set(m, "cgroupRoot", json_text(rt->cgroup_root));
+	json_set(m, "monitorsApart", json_boolean(rt->monitors_apart));
 	json_set(m, "crun", json_text(rt->crun_path));
 	json_set(m, "logBytes", json_integer((json_int_t)rt->log_bytes));
 	json_set(m, "logFiles", json_integer((json_int_t)rt->log_files));

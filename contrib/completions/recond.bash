@@ -32,7 +32,7 @@ _recond() {
 		outputs=''
 		words='get status logs images version completion help' ;;
 	*)
-		options='--config --state-dir --run-dir --socket --socket-group --bridge --pod-cidr --log-level --confirm-prune --dry-run --output --help --version'
+		options='--config --state-dir --run-dir --socket --socket-group --bridge --pod-cidr --cgroup-parent --log-level --confirm-prune --dry-run --output --help --version'
 		outputs='text json'
 		words='' ;;
 	esac

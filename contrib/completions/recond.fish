@@ -13,6 +13,7 @@ complete -c recond -n '__fish_use_subcommand' -l socket -r -d 'the API\'s socket
 complete -c recond -n '__fish_use_subcommand' -l socket-group -r -d 'whose members may use the socket (default: recond)'
 complete -c recond -n '__fish_use_subcommand' -l bridge -r -d 'the bridge pods are on (default: recond0)'
 complete -c recond -n '__fish_use_subcommand' -l pod-cidr -r -d 'addresses of pods (default: 10.88.0.0/16)'
+complete -c recond -n '__fish_use_subcommand' -l cgroup-parent -r -d 'the control group that those of pods are made below (default: /recond)'
 complete -c recond -n '__fish_use_subcommand' -l log-level -r -d 'error, warn, info or debug (default: info)'
 complete -c recond -n '__fish_use_subcommand' -l confirm-prune -r -d 'let this revision delete most of a large app, or everything'
 complete -c recond -n '__fish_use_subcommand' -l dry-run -d 'print the plan: exit status 0 nothing to do, 1 changes, 2 errors'

@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 
-#define WORDS_MAX 16
+#define WORDS_MAX 20
 
 /* What matters of O in one line. */
 static char *summary(const struct options *o)
@@ -22,9 +22,9 @@ static char *summary(const struct options *o)
 
 	strbuf_addf(
 		&text,
-		"%s state=%s run=%s socket=%s group=%s bridge=%s cidr=%s level=%d prune=%s json=%d",
+		"%s state=%s run=%s socket=%s group=%s bridge=%s cidr=%s cgroup=%s level=%d prune=%s json=%d",
 		modes[o->mode], o->state_dir, o->run_dir, o->socket, o->socket_group, o->bridge,
-		o->pod_cidr, (int)o->log_level, o->confirm_prune, o->output_json);
+		o->pod_cidr, o->cgroup_parent, (int)o->log_level, o->confirm_prune, o->output_json);
 	for (size_t i = 0; i < o->sources.n; i++)
 		strbuf_addf(&text, " [%s]", o->sources.items[i]);
 	return strbuf_take(&text);
@@ -50,7 +50,7 @@ static char *parse(const char *line)
 	return summary(&o);
 }
 
-#define REST " group=recond bridge=recond0 cidr=10.88.0.0/16 level=2 prune= json=0"
+#define REST " group=recond bridge=recond0 cidr=10.88.0.0/16 cgroup=/recond level=2 prune= json=0"
 
 static const struct {
 	const char *sentence;
@@ -65,17 +65,17 @@ static const struct {
 	{"the socket follows the run directory", "--run-dir=/r /a",
 	 "daemon state=/var/lib/recond run=/r socket=/r/recond.sock" REST " [/a]"},
 	{"everything at once, flags behind sources too",
-	 "/a --socket /x/s --bridge br1 --pod-cidr 10.9.0.0/24 --log-level debug --confirm-prune abc --socket-group adm b#main",
-	 "daemon state=/var/lib/recond run=/run/recond socket=/x/s group=adm bridge=br1 cidr=10.9.0.0/24 level=3 prune=abc "
+	 "/a --socket /x/s --bridge br1 --pod-cidr 10.9.0.0/24 --cgroup-parent /x.slice/y --log-level debug --confirm-prune abc --socket-group adm b#main",
+	 "daemon state=/var/lib/recond run=/run/recond socket=/x/s group=adm bridge=br1 cidr=10.9.0.0/24 cgroup=/x.slice/y level=3 prune=abc "
 	 "json=0 [/a] [/b#main]"},
 	{"paths are cleaned", "--state-dir /a//b/../c /s",
 	 "daemon state=/a/c run=/a/c/run socket=/a/c/run/recond.sock" REST " [/s]"},
 	{"a dry run", "--dry-run -o json /a",
 	 "dry-run state=/var/lib/recond run=/run/recond socket=/run/recond/recond.sock group=recond bridge=recond0 "
-	 "cidr=10.88.0.0/16 level=2 prune= json=1 [/a]"},
+	 "cidr=10.88.0.0/16 cgroup=/recond level=2 prune= json=1 [/a]"},
 	{"a letter with its value", "--dry-run -ojson /a",
 	 "dry-run state=/var/lib/recond run=/run/recond socket=/run/recond/recond.sock group=recond bridge=recond0 "
-	 "cidr=10.88.0.0/16 level=2 prune= json=1 [/a]"},
+	 "cidr=10.88.0.0/16 cgroup=/recond level=2 prune= json=1 [/a]"},
 	{"sources after two dashes", "-- --odd",
 	 "daemon state=/var/lib/recond run=/run/recond socket=/run/recond/recond.sock" REST
 	 " [/--odd]"},
@@ -92,7 +92,7 @@ static const struct {
 	{"a value too many", "--dry-run=yes /a", "error: --dry-run takes no value"},
 	{"a bridge name that the kernel does not take", "--bridge a23456789012345 /a",
 	 "daemon state=/var/lib/recond run=/run/recond socket=/run/recond/recond.sock group=recond bridge=a23456789012345 "
-	 "cidr=10.88.0.0/16 level=2 prune= json=0 [/a]"},
+	 "cidr=10.88.0.0/16 cgroup=/recond level=2 prune= json=0 [/a]"},
 	{"a bridge name too long", "--bridge a234567890123456 /a",
 	 "error: --bridge: 'a234567890123456' is not a name of 1 to 15 letters, digits, '-', '_', '.'"},
 	{"a bridge name with a slash", "--bridge a/b /a",
@@ -101,6 +101,12 @@ static const struct {
 	 "error: --pod-cidr: '10.9.1.7/16' has host bits set (did you mean 10.9.0.0/16?)"},
 	{"no prefix", "--pod-cidr 10.9.0.0 /a",
 	 "error: --pod-cidr: '10.9.0.0' is not of the form 10.88.0.0/16"},
+	{"a relative control group", "--cgroup-parent x /a",
+	 "error: --cgroup-parent: 'x' is not the path of a control group, such as /recond.slice/x"},
+	{"the root of all control groups", "--cgroup-parent / /a",
+	 "error: --cgroup-parent: '/' is not the path of a control group, such as /recond.slice/x"},
+	{"a control group that climbs", "--cgroup-parent /a/../b /a",
+	 "error: --cgroup-parent: '/a/../b' is not the path of a control group, such as /recond.slice/x"},
 	{"a prefix too long", "--pod-cidr 10.9.0.0/30 /a",
 	 "error: --pod-cidr: '10.9.0.0/30' is not an IPv4 network with a prefix of 8 to 28 bits"},
 	{"a level that is none", "--log-level loud /a",
@@ -130,6 +136,7 @@ static const struct {
 	{"comments and blank lines", "# a\n\n   # b\n", NULL},
 	{"every key",
 	 "state-dir = /s\nrun-dir=/r\nsocket = /x\nsocket-group = g\nbridge = b\npod-cidr = 10.0.0.0/8\n"
+	 "cgroup-parent = /recond.slice\n"
 	 "log-level = warn\nsource = /a\nsource = /b#c\n",
 	 NULL},
 	{"carriage returns", "bridge = b\r\n", NULL},

@@ -157,6 +157,26 @@ Test(store, a_damaged_file_is_fatal_and_names_the_remedy)
 	place_remove(&place);
 }
 
+Test(store, a_file_that_cannot_be_read_any_more_is_noticed)
+{
+	struct still_world world = {0};
+	struct place place = place_make();
+	_cleanup_(store_freep) struct store *memory = store_in(&world, NULL);
+	struct store *s = store_in(&world, place.path);
+	sqlite3 *other = NULL;
+	struct err err = {0};
+
+	cr_expect_eq(store_check(memory, &err), 0);
+	cr_expect_eq(store_check(s, &err), 0, "%s", err.message);
+	cr_assert_eq(sqlite3_open(place.path, &other), SQLITE_OK);
+	cr_assert_eq(sqlite3_exec(other, "DROP TABLE meta", NULL, NULL, NULL), SQLITE_OK);
+	cr_assert_eq(sqlite3_close(other), SQLITE_OK);
+	cr_expect(store_check(s, &err) < 0);
+	cr_expect_eq(err.kind, ERR_FATAL);
+	store_free(s);
+	place_remove(&place);
+}
+
 Test(store, a_damaged_row_is_fatal_and_names_the_remedy)
 {
 	struct still_world world = {0};

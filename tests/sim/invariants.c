@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Feeding the rules: the mirror of what was committed, and who is told of what. No rule is in here
+ * but the one that this mirror is for.
+ */
+#include "tests/sim/invariants.h"
+
+#include <string.h>
+
+#include "base/json.h"
+#include "base/str.h"
+#include "reconciler/object.h"
+#include "reconciler/sync.h"
+#include "tests/sim/invariants_priv.h"
+
+struct invariants *invariants_new(struct world *w)
+{
+	struct invariants *iv = NEW(struct invariants);
+
+	iv->w = w;
+	iv->mirror = json_object();
+	iv->ready = json_object();
+	iv->sums = json_object();
+	iv->foreign = json_object();
+	iv->by_hand = json_object();
+	iv->inputs = json_object();
+	iv->failed = json_object();
+	return iv;
+}
+
+struct invariants *invariants_free(struct invariants *iv)
+{
+	json_decref(iv->mirror);
+	json_decref(iv->ready);
+	json_decref(iv->sums);
+	json_decref(iv->foreign);
+	json_decref(iv->by_hand);
+	json_decref(iv->inputs);
+	json_decref(iv->failed);
+	free(iv);
+	return NULL;
+}
+
+/* ---- reading the mirror ---- */
+
+const json_t *invariants_by_uid(const struct invariants *iv, enum kind kind, const char *uid)
+{
+	const char *key;
+	json_t *o;
+
+	json_object_foreach(iv->mirror, key, o) {
+		if (object_kind(o) == kind && str_eq(object_uid(o), uid))
+			return o;
+	}
+	return NULL;
+}
+
+static const json_t *owner(const struct invariants *iv, enum kind kind, const json_t *o)
+{
+	const json_t *ref = object_controller_ref(o);
+
+	return ref ? invariants_by_uid(iv, kind, json_path_str(ref, "uid", "")) : NULL;
+}
+
+const json_t *invariants_deployment_of(const struct invariants *iv, const json_t *o)
+{
+	if (object_kind(o) == KIND_POD)
+		o = owner(iv, KIND_REPLICASET, o);
+	return o ? owner(iv, KIND_DEPLOYMENT, o) : NULL;
+}
+
+static int64_t absolute(const json_t *value, int64_t replicas, bool up)
+{
+	const char *percent = json_string_value(value);
+
+	if (json_is_integer(value))
+		return json_integer_value(value);
+	return (strtoll(percent ? percent : "25", NULL, 10) * replicas + (up ? 99 : 0)) / 100;
+}
+
+struct invariants_limits invariants_limits(const json_t *d)
+{
+	const json_t *rolling = json_path(d, "spec.strategy.rollingUpdate");
+	struct invariants_limits l = {
+		.replicas = json_path_int(d, "spec.replicas", 1),
+		.min_ready_s = json_path_int(d, "spec.minReadySeconds", 0),
+		.recreate = str_eq(json_path_str(d, "spec.strategy.type", ""), "Recreate"),
+	};
+
+	if (l.recreate)
+		return l;
+	l.surge = absolute(json_object_get(rolling, "maxSurge"), l.replicas, true);
+	l.unavailable = absolute(json_object_get(rolling, "maxUnavailable"), l.replicas, false);
+	if (l.surge == 0 && l.unavailable == 0)
+		l.unavailable = 1;
+	return l;
+}
+
+/* ---- events ---- */
+
+static bool is_ready(const json_t *pod)
+{
+	return str_eq(json_path_str(object_condition(pod, "Ready"), "status", ""), "True");
+}
+
+static void note_ready(struct invariants *iv, const struct store_event *e)
+{
+	const char *uid = object_uid(e->object);
+
+	if (e->kind != KIND_POD)
+		return;
+	if (e->type == STORE_DELETED || !is_ready(e->object))
+		json_object_del(iv->ready, uid);
+	else if (!json_object_get(iv->ready, uid))
+		json_set(iv->ready, uid, json_integer((json_int_t)iv->w->now_ms));
+}
+
+static void tell_of_app(struct invariants *iv, const struct store_event *e, const json_t *old)
+{
+	if (e->kind == KIND_APP && (!str_eq(json_path_str(old, "status.phase", ""),
+					    json_path_str(e->object, "status.phase", "")) ||
+				    !str_eq(json_path_str(old, "status.reason", ""),
+					    json_path_str(e->object, "status.reason", ""))))
+		world_trace(iv->w, "app %s: %s %s: %s", object_name(e->object),
+			    json_path_str(e->object, "status.phase", ""),
+			    json_path_str(e->object, "status.reason", ""),
+			    json_path_str(e->object, "status.message", ""));
+}
+
+static void on_event(const struct store_event *event, void *data)
+{
+	static void (*const rules[])(struct invariants *, const struct invariants_event *) = {
+		rule_versions_rise,        rule_foreign_objects_survive,
+		rule_floor_is_kept,        rule_sets_are_not_exceeded,
+		rule_recreate_never_mixes, rule_failed_input_is_not_retried,
+		rule_held_set_is_complete,
+	};
+	struct invariants *iv = data;
+	autofree char *key =
+		mem_asprintf("%s/%s/%s", kind_info(event->kind)->name,
+			     object_namespace(event->object), object_name(event->object));
+	struct invariants_event e = {event, json_object_get(iv->mirror, key)};
+
+	if (iv->w->dead)
+		return; /* told within a process that was killed before its commit was durable */
+	tell_of_app(iv, event, e.old);
+	for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
+		rules[i](iv, &e);
+	note_ready(iv, event);
+	if (event->type == STORE_DELETED)
+		json_object_del(iv->mirror, key);
+	else
+		json_set(iv->mirror, key, json_incref((json_t *)(uintptr_t)event->object));
+}
+
+/* ---- what was acknowledged ---- */
+
+struct comparison {
+	struct invariants *iv;
+	size_t n;
+};
+
+static void compare_one(const json_t *o, void *data)
+{
+	struct comparison *c = data;
+	autofree char *key = mem_asprintf("%s/%s/%s", kind_info(object_kind(o))->name,
+					  object_namespace(o), object_name(o));
+	const json_t *told = json_object_get(c->iv->mirror, key);
+	const char *want = json_path_str(told, "metadata.resourceVersion", "none");
+	const char *got = json_path_str(o, "metadata.resourceVersion", "");
+
+	c->n++;
+	if (!str_eq(got, want))
+		world_violated(c->iv->w, "acknowledged_is_durable",
+			       "%s: version %s after the restart, watchers were told %s", key, got,
+			       want);
+}
+
+/* Whatever a watcher was told is there after a restart, and nothing else. */
+static void rule_acknowledged_is_durable(struct invariants *iv)
+{
+	struct comparison c = {.iv = iv};
+
+	for (int kind = 0; kind < KIND_N_; kind++)
+		store_each(iv->w->store, (enum kind)kind, NULL, compare_one, &c);
+	if (c.n != json_object_size(iv->mirror))
+		world_violated(iv->w, "acknowledged_is_durable",
+			       "%zu objects after the restart, watchers were told of %zu", c.n,
+			       json_object_size(iv->mirror));
+}
+
+void invariants_crashed(struct invariants *iv)
+{
+	iv->watch_id = 0;
+}
+
+void invariants_restarted(struct invariants *iv)
+{
+	rule_acknowledged_is_durable(iv);
+	iv->watch_id = store_watch(iv->w->store, on_event, iv);
+}
+
+/* ---- what others tell ---- */
+
+void invariants_pushed(struct invariants *iv, const json_t *apps)
+{
+	const char *name;
+	json_t *app;
+	void *next;
+
+	json_object_foreach((json_t *)(uintptr_t)apps, name, app) {
+		char inputs[80];
+
+		json_digest(inputs, app);
+		if (str_eq(json_path_str(iv->inputs, name, ""), inputs))
+			continue;
+		json_set(iv->inputs, name, json_text(inputs));
+		json_object_del(iv->failed, name);
+	}
+	json_object_foreach_safe(iv->inputs, next, name, app) {
+		if (json_object_get(apps, name))
+			continue;
+		json_object_del(iv->failed, name);
+		json_object_del(iv->inputs, name);
+	}
+}
+
+void invariants_retried(struct invariants *iv, const char *app)
+{
+	json_object_del(iv->failed, app);
+}
+
+void invariants_by_hand(struct invariants *iv, const json_t *o)
+{
+	json_set(iv->by_hand, object_uid(o), json_true());
+}
+
+void invariants_foreign(struct invariants *iv, const char *key, bool foreign)
+{
+	if (foreign)
+		json_set(iv->foreign, key, json_true());
+	else
+		json_object_del(iv->foreign, key);
+}
+
+void invariants_start(struct invariants *iv, const char *uid, const char *name,
+		      unsigned int attempt)
+{
+	const json_t *c = world_container(iv->w, uid, name);
+	unsigned int last = (unsigned int)json_path_int(c, "attempt", 0);
+
+	if (!c)
+		return;
+	if (json_path_bool(c, "running", false) && attempt != last)
+		world_violated(iv->w, "one_container_at_a_time",
+			       "pod %s container %s: attempt %u is asked for while %u runs", uid,
+			       name, attempt, last);
+	else if (attempt < last || (attempt == last && json_path_bool(c, "told", false)))
+		world_violated(iv->w, "no_attempt_starts_twice",
+			       "pod %s container %s: attempt %u is asked for again after its end",
+			       uid, name, attempt);
+}
+
+/* ---- when they are looked at ---- */
+
+void invariants_check(struct invariants *iv)
+{
+	rule_surge_is_kept(iv);
+	rule_time_goes_on(iv);
+	rule_work_is_bounded(iv);
+}
+
+void invariants_check_rest(struct invariants *iv)
+{
+	rule_pods_have_objects(iv);
+	rule_objects_have_owners(iv);
+	rule_record_is_what_runs(iv);
+}
