@@ -89,6 +89,7 @@ static const struct ports daemon_ports = {
 	.container_start = port_pod_container_start,
 	.container_signal = port_pod_container_signal,
 	.pod_down = port_pod_down,
+	.container_lives = port_pod_container_lives,
 	.check = port_check,
 	.check_cancel = port_check_cancel,
 	.notify = port_notify,
@@ -213,6 +214,7 @@ static int start_runtime(struct host *h, struct err *err)
 	r = layer_unpacker_new(&h->layers, h->loop, h->images, NULL, err);
 	if (r < 0)
 		return r;
+	port_check_start(h);
 	return port_pod_start(h, err);
 }
 
@@ -273,6 +275,7 @@ static void stop(struct host *h)
 	port_source_stop(h);
 	port_build_stop(h);
 	port_image_stop(h);
+	port_check_stop(h);
 	h->reconciler = reconciler_free(h->reconciler);
 	h->pods = pod_runtime_free(h->pods);
 	h->layers = layer_unpacker_free(h->layers);
