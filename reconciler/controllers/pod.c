@@ -15,6 +15,7 @@
 #include "reconciler/controllers/pod_resources.h"
 #include "reconciler/controllers/pod_run.h"
 #include "reconciler/controllers/pod_status.h"
+#include "reconciler/effects_priv.h"
 #include "reconciler/events.h"
 #include "reconciler/sync.h"
 
@@ -359,6 +360,7 @@ void reconciler_sandbox_ready(struct reconciler *r, const char *uid, const char 
 {
 	struct pod_run *run = pods_add(r->pods, uid);
 
+	effects_answered(r, QUESTION_SANDBOX, uid, NULL);
 	if (run->sandbox != SANDBOX_STOPPING && run->sandbox != SANDBOX_GONE)
 		run->sandbox = SANDBOX_READY;
 	free(run->ip);
@@ -374,6 +376,7 @@ void reconciler_sandbox_failed(struct reconciler *r, const char *uid, const stru
 	const json_t *pod = store_get_uid(r->store, uid);
 	bool hiccup;
 
+	effects_answered(r, QUESTION_SANDBOX, uid, NULL);
 	run->sandbox = SANDBOX_FAILED;
 	run->failure = *err;
 	if (!*run->failure.reason)
@@ -396,6 +399,7 @@ static struct container_run *answered(struct reconciler *r, const char *uid, con
 
 	if (attempt < c->attempt)
 		return NULL;
+	effects_answered(r, QUESTION_START, uid, name);
 	c->attempt = attempt;
 	reconciler_queue(r, WORK_POD, uid);
 	return c;
@@ -450,6 +454,7 @@ void reconciler_container_exited(struct reconciler *r, const char *uid, const ch
 
 	if (!c || c->state == CONTAINER_EXITED)
 		return;
+	effects_answered(r, QUESTION_KILL, uid, name);
 	container_run_ended(c, json_deep_copy(info));
 	c->failure = (struct err){0};
 	if (!pod || !pod_may_restart(pod, json_path_int(info, "exit_code", 0)))
@@ -463,6 +468,7 @@ void reconciler_pod_gone(struct reconciler *r, const char *uid)
 {
 	struct pod_run *run = pods_get(r->pods, uid);
 
+	effects_pod_gone(r, uid);
 	if (!run)
 		return;
 	if (!store_get_uid(r->store, uid)) {
@@ -507,6 +513,7 @@ void reconciler_image_done(struct reconciler *r, const char *ref, const char *di
 {
 	struct image_answer a = {.r = r, .ref = ref, .err = digest ? NULL : err};
 
+	effects_answered(r, QUESTION_IMAGE, ref, NULL);
 	pods_each(r->pods, image_answered, &a);
 	sync_image_done(r, ref, digest, err);
 }

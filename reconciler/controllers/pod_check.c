@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/mem.h"
+#include "reconciler/effects_priv.h"
 #include "reconciler/reconciler.h"
 
 char *pod_check_id(const char *uid, const char *container, unsigned int attempt, const char *check)
@@ -52,9 +53,9 @@ void pod_check_id_deinit(struct pod_check_id *id)
 	*id = (struct pod_check_id){0};
 }
 
-void reconciler_check_done(struct reconciler *r UNUSED, const char *id, bool ok,
-			   const char *message)
+void reconciler_check_done(struct reconciler *r, const char *id, bool ok, const char *message)
 {
+	effects_answered(r, QUESTION_CHECK, id, NULL);
 	log_debug("a check that nobody waits for", LOG_KV("check", id),
 		  LOG_KV("ok", ok ? "yes" : "no"), LOG_KV("message", message));
 }
