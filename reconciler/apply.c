@@ -112,15 +112,20 @@ static size_t source_object_count(struct reconciler *r, const char *source)
 
 /* The app that KEY moved to: another one, as its source has it now, asks for it. NULL: none does.
  */
-static struct app *heir(struct application *x, const char *key)
+static struct app *heir(struct reconciler *r, const struct app *app, const char *key)
 {
-	for (size_t i = 0; i < x->r->apps->n_apps; i++) {
-		struct app *a = x->r->apps->apps[i];
+	for (size_t i = 0; i < r->apps->n_apps; i++) {
+		struct app *a = r->apps->apps[i];
 
-		if (a != x->app && asks_for(a, key))
+		if (a != app && asks_for(a, key))
 			return a;
 	}
 	return NULL;
+}
+
+bool apply_elsewhere(struct reconciler *r, const struct app *app, const char *key)
+{
+	return heir(r, app, key) != NULL;
 }
 
 static int check_guard(struct application *x, struct err *err)
@@ -132,9 +137,10 @@ static int check_guard(struct application *x, struct err *err)
 	json_array_foreach(ledger(x->app), i, entry) {
 		const char *key = json_string_value(entry);
 
-		gone += !wanted(x->objects, key) && !heir(x, key);
+		gone += !wanted(x->objects, key) && !heir(x->r, x->app, key);
 	}
-	if (gone == 0 || str_eq(x->r->confirm_prune, x->app->revision))
+	if (gone == 0 || str_eq(x->r->confirm_prune, x->app->revision) ||
+	    str_eq(json_path_str(x->app->doc, "approved", ""), x->app->revision))
 		return 0;
 	if (!everything && (total < GUARD_MIN_OBJECTS || gone * 2 <= total))
 		return 0;
@@ -201,7 +207,9 @@ static int check_objects(struct application *x, struct err *err)
 			store_get(x->r->store, object_kind(o), object_namespace(o), object_name(o));
 		int r;
 
-		if (!live)
+		autofree char *key = app_object_key(o);
+
+		if (!live || json_list_has(x->request->skip, key))
 			continue;
 		r = check_owner(x, live, err);
 		if (r == 0)
@@ -359,7 +367,7 @@ static void prune(struct application *x)
 		}
 		if (!live || !str_eq(owner, x->app->name))
 			continue; /* gone, or another app's by now */
-		to = object_deleting(live) ? NULL : heir(x, key);
+		to = object_deleting(live) ? NULL : heir(x->r, x->app, key);
 		if (to) {
 			hand_over(x, to, live, key);
 			continue;

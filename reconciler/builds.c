@@ -274,6 +274,36 @@ void builds_drop_app(struct reconciler *r, const char *app)
 	}
 }
 
+void builds_note_inputs(struct reconciler *r, const struct app_build *b, json_t *inputs)
+{
+	json_t *ref;
+	size_t i;
+
+	if (json_object_get(inputs, b->id))
+		return;
+	json_set(inputs, b->id, json_text(b->inputs));
+	json_array_foreach(b->bases, i, ref) {
+		const struct app_build *base = builds_for_ref(r, b->source, json_string_value(ref));
+
+		if (base)
+			builds_note_inputs(r, base, inputs);
+	}
+}
+
+void builds_try_again(struct reconciler *r, const char *app)
+{
+	for (size_t i = 0; i < r->apps->n_builds; i++) {
+		struct app_build *b = r->apps->builds[i];
+
+		if (!str_eq(b->app, app) || b->state != BUILD_FAILED)
+			continue;
+		b->n_failures = 0;
+		b->retry_ms = 0;
+		build_move(b, BUILD_NEW);
+		reconciler_queue(r, WORK_BUILD, b->id);
+	}
+}
+
 /* What only interrupted a build is tried again soon, and not said before the third time in a row.
  */
 static bool is_hiccup(const struct app_build *b)

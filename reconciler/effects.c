@@ -56,7 +56,6 @@ static const char *const question_names[QUESTION_N_] = {
 	[QUESTION_START]   = "start",
 	[QUESTION_KILL]    = "kill",
 	[QUESTION_DOWN]    = "down",
-	[QUESTION_CHECK]   = "check",
 	[QUESTION_IMAGE]   = "image",
 	[QUESTION_DECODE]  = "decode",
 	[QUESTION_BUILD]   = "build",
@@ -205,8 +204,6 @@ static enum question question_of(const struct effect *e)
 		return e->signo == SIGKILL ? QUESTION_KILL : QUESTION_NONE;
 	case EFFECT_POD_DOWN:
 		return QUESTION_DOWN;
-	case EFFECT_CHECK:
-		return QUESTION_CHECK;
 	case EFFECT_IMAGE_GET:
 		return QUESTION_IMAGE;
 	case EFFECT_DECODE:
@@ -314,8 +311,6 @@ static bool is_of_pod(const struct asked *a, const char *uid)
 	case QUESTION_START:
 	case QUESTION_KILL:
 		return rest && *rest == '\0';
-	case QUESTION_CHECK:
-		return rest && *rest == '/';
 	default:
 		return false;
 	}
@@ -390,8 +385,6 @@ void effects_run(struct reconciler *r)
 		copy.revision = mem_strdup(copy.revision);
 		if (copy.type == EFFECT_POD_DOWN)
 			forget_pod(r, copy.id);
-		if (copy.type == EFFECT_CHECK_CANCEL)
-			effects_answered(r, QUESTION_CHECK, copy.id, NULL);
 		asked_add(r, copy);
 		FAILPOINT("effect.before");
 		effect_run(r, &open[i]);

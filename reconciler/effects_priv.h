@@ -22,7 +22,6 @@ enum question {
 	QUESTION_START,   /* id: uid, name: container */
 	QUESTION_KILL,    /* the same */
 	QUESTION_DOWN,    /* id: uid */
-	QUESTION_CHECK,   /* id: of the check, which begins with the uid */
 	QUESTION_IMAGE,   /* id: reference */
 	QUESTION_DECODE,  /* id: source */
 	QUESTION_BUILD,   /* id: of the build, whether planned or run */

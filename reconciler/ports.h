@@ -12,6 +12,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -75,6 +76,9 @@ struct ports {
 	void (*container_signal)(void *data, const char *uid, const char *name,
 				 unsigned int attempt, int signo);
 	void (*pod_down)(void *data, const char *uid);
+	/* Does the process of that very attempt live? Asks the host now, answers at once. */
+	bool (*container_lives)(void *data, const char *uid, const char *name,
+				unsigned int attempt);
 
 	/*
 	 * Run one probe or hook of a container. REQUEST: {"podUid", "container", "attempt", "type":

@@ -13,6 +13,7 @@
 #include "reconciler/controllers/deployment.h"
 #include "reconciler/controllers/garbage.h"
 #include "reconciler/controllers/pod.h"
+#include "reconciler/controllers/pod_check.h"
 #include "reconciler/controllers/pod_run.h"
 #include "reconciler/controllers/replicaset.h"
 #include "reconciler/effects_priv.h"
@@ -31,6 +32,7 @@ static const struct {
 	[WORK_DEPLOYMENT] = { "deployment", deployment_reconcile },
 	[WORK_REPLICASET] = { "replicaset", replicaset_reconcile },
 	[WORK_POD]        = { "pod",        pod_reconcile },
+	[WORK_PROBE]      = { "probe",      pod_check_reconcile },
 	[WORK_NAMESPACE]  = { "namespace",  garbage_namespace_reconcile },
 	[WORK_ORPHANS]    = { "orphans",    garbage_orphans_reconcile },
 	[WORK_APP]        = { "app",        sync_app_reconcile },

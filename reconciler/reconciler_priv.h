@@ -23,6 +23,7 @@ enum work {
 	WORK_DEPLOYMENT, /* key "namespace/name" */
 	WORK_REPLICASET, /* key "namespace/name" */
 	WORK_POD,        /* key uid */
+	WORK_PROBE,      /* key uid of a pod */
 	WORK_NAMESPACE,  /* key name */
 	WORK_ORPHANS,    /* key uid of an owner that went */
 	WORK_APP,        /* key app */

@@ -138,6 +138,13 @@ int pod_container_signal(struct pod_runtime *rt, const char *uid, const char *na
 			 unsigned int attempt, int signo);
 
 /*
+ * Does the first process of that very attempt live, as the kernel says now? False for an attempt
+ * nobody knows.
+ */
+bool pod_container_lives(struct pod_runtime *rt, const char *uid, const char *name,
+			 unsigned int attempt);
+
+/*
  * What it takes to run a command in a running container, for prober_check() (runtime/prober.h):
  * {"id", "bundle", "crun", "root"}. Owned by the caller; NULL when the container does not run.
  */

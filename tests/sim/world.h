@@ -37,9 +37,14 @@ void world_tell(struct world *w);
 /* The policy's store, for looking. */
 struct store *world_store(struct world *w);
 
-/* What the source holds from now on: {"app": {"objects": [...], "errors": [...]}}; a new revision.
- * Steals APPS. */
+/* What the source holds from now on: {"app": {"objects": [...], "errors": [...], "settings":
+ * {...}}}; a new revision. Steals APPS. */
 void world_push(struct world *w, json_t *apps);
+
+/* What a person asks of APP (reconciler_app_action); ARGS is stolen, and may be NULL. */
+int world_act(struct world *w, const char *app, const char *action, json_t *args, struct err *err);
+/* The history of APP; owned by the caller. */
+json_t *world_history(struct world *w, const char *app);
 
 /* An image that image_resolve finds. An image whose name holds "broken" cannot be created as a
  * container. */

@@ -201,10 +201,11 @@ static json_t *decoded(const struct world *w)
 			json_array_append_new(objects,
 					      json_pack("{s:s, s:i, s:O}", "file", "a.yaml", "line",
 							1, "object", object));
-		json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:[]}", "name", name,
-						      "objects", objects, "errors",
-						      errors ? json_incref(errors) : json_array(),
-						      "notes"));
+		json_array_append_new(
+			list,
+			json_pack("{s:s, s:o, s:o, s:[], s:O}", "name", name, "objects", objects,
+				  "errors", errors ? json_incref(errors) : json_array(), "notes",
+				  "settings", json_object_get(app, "settings") ?: json_null()));
 	}
 	return json_pack("{s:o}", "apps", list);
 }
