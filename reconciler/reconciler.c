@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "reconciler/controllers/deployment.h"
 #include "reconciler/controllers/garbage.h"
+#include "reconciler/controllers/job.h"
 #include "reconciler/controllers/pod.h"
 #include "reconciler/controllers/pod_check.h"
 #include "reconciler/controllers/pod_run.h"
@@ -31,6 +32,7 @@ static const struct {
 } controllers[WORK_N_] = {
 	[WORK_DEPLOYMENT] = { "deployment", deployment_reconcile },
 	[WORK_REPLICASET] = { "replicaset", replicaset_reconcile },
+	[WORK_JOB]        = { "job",        job_reconcile },
 	[WORK_POD]        = { "pod",        pod_reconcile },
 	[WORK_PROBE]      = { "probe",      pod_check_reconcile },
 	[WORK_NAMESPACE]  = { "namespace",  garbage_namespace_reconcile },
@@ -96,6 +98,8 @@ static void queue_owners(struct reconciler *r, const json_t *object)
 			reconciler_queue(r, WORK_REPLICASET, key);
 		else if (str_eq(kind, "Deployment"))
 			reconciler_queue(r, WORK_DEPLOYMENT, key);
+		else if (str_eq(kind, "Job"))
+			reconciler_queue(r, WORK_JOB, key);
 		o = store_get_uid(r->store, json_path_str(ref, "uid", ""));
 	}
 }
@@ -132,6 +136,9 @@ static void on_change(const struct store_event *event, void *data)
 		reconciler_queue_object(r, WORK_REPLICASET, o);
 		if (became_orphan(event))
 			deployment_queue_matching(r, o);
+		break;
+	case KIND_JOB:
+		reconciler_queue_object(r, WORK_JOB, o);
 		break;
 	case KIND_POD:
 		reconciler_queue(r, WORK_POD, object_uid(o));

@@ -22,6 +22,7 @@
 enum work {
 	WORK_DEPLOYMENT, /* key "namespace/name" */
 	WORK_REPLICASET, /* key "namespace/name" */
+	WORK_JOB,        /* key "namespace/name" */
 	WORK_POD,        /* key uid */
 	WORK_PROBE,      /* key uid of a pod */
 	WORK_NAMESPACE,  /* key name */

@@ -46,8 +46,9 @@ int world_act(struct world *w, const char *app, const char *action, json_t *args
 /* The history of APP; owned by the caller. */
 json_t *world_history(struct world *w, const char *app);
 
-/* An image that image_resolve finds. An image whose name holds "broken" cannot be created as a
- * container. */
+/* An image that image_resolve finds. One whose name holds "broken" cannot be created as a
+ * container; a container of one with "crash", "ends" or "fails" in it ends soon, badly, with 0 or
+ * with 3. */
 void world_add_image(struct world *w, const char *ref);
 void world_remove_image(struct world *w, const char *ref);
 
