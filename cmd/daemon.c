@@ -89,6 +89,7 @@ static const struct ports daemon_ports = {
 	.container_start = port_pod_container_start,
 	.container_signal = port_pod_container_signal,
 	.pod_down = port_pod_down,
+	.container_lives = port_pod_container_lives,
 	.check = port_check,
 	.check_cancel = port_check_cancel,
 	.notify = port_notify,

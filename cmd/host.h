@@ -89,5 +89,6 @@ void port_pod_container_start(void *data, const json_t *request);
 void port_pod_container_signal(void *data, const char *uid, const char *name, unsigned int attempt,
 			       int signo);
 void port_pod_down(void *data, const char *uid);
+bool port_pod_container_lives(void *data, const char *uid, const char *name, unsigned int attempt);
 char *port_pod_log_path(void *data, const char *ns, const char *pod, const char *uid,
 			const char *container, bool previous);

@@ -16,13 +16,11 @@
 #include "base/strbuf.h"
 #include "reconciler/object.h"
 #include "reconciler/store_index.h"
+#include "reconciler/store_names.h"
 #include "reconciler/store_priv.h"
 
 #define STORE_HISTORY 512
 #define STORE_NAME_TRIES 16
-
-static const char name_alphabet[] =
-	"bcdfghjklmnpqrstvwxz2456789"; /* Kubernetes' suffix alphabet, no vowels */
 
 struct change {
 	enum store_event_type type;
@@ -76,7 +74,14 @@ struct store {
 
 static char *object_map_key(const char *ns, const char *name)
 {
-	return mem_asprintf("%s/%s", ns ? ns : "", name);
+	size_t n_ns = ns ? strlen(ns) : 0, n_name = strlen(name);
+	char *key = mem_alloc(n_ns + n_name + 2); /* by hand: every lookup makes one */
+
+	if (n_ns > 0)
+		memcpy(key, ns, n_ns);
+	key[n_ns] = '/';
+	memcpy(key + n_ns + 1, name, n_name + 1);
+	return key;
 }
 
 static json_t *map_get(const struct store *s, enum kind kind, const char *ns, const char *name)
@@ -266,19 +271,6 @@ static void autocommit(struct store *s)
 		abort();
 }
 
-static void random_uid(struct store *s, char uid[37])
-{
-	unsigned char b[16];
-
-	s->env.random(s->env.data, b, sizeof(b));
-	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40); /* RFC 9562: version 4, variant 10 */
-	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-	(void)snprintf(uid, 37,
-		       "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
-		       b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
-		       b[13], b[14], b[15]);
-}
-
 /* metadata.name from generateName: base cut to 58, five random characters; regenerated when taken.
  */
 static void generate_name(struct store *s, enum kind kind, json_t *object)
@@ -290,13 +282,10 @@ static void generate_name(struct store *s, enum kind kind, json_t *object)
 		return;
 	assert(*base);
 	for (int try = 0; try < STORE_NAME_TRIES; try++) {
-		unsigned char random[5];
 		autofree char *name = NULL;
-		char suffix[6] = "";
+		char suffix[STORE_SUFFIX_SIZE];
 
-		s->env.random(s->env.data, random, sizeof(random));
-		for (int i = 0; i < 5; i++)
-			suffix[i] = name_alphabet[random[i] % (sizeof(name_alphabet) - 1)];
+		store_random_suffix(&s->env, suffix);
 		name = mem_asprintf("%.58s%s", base, suffix);
 		json_path_set_new(object, "metadata.name", json_text(name));
 		if (!map_get(s, kind, ns, name))
@@ -315,7 +304,7 @@ int store_create(struct store *s, const json_t *object, const json_t **ret)
 {
 	autojson *o = json_deep_copy(object);
 	enum kind kind = object_kind(o);
-	char uid[37], now[CLOCK_RFC3339_SIZE];
+	char uid[STORE_UID_SIZE], now[CLOCK_RFC3339_SIZE];
 	const json_t *old;
 
 	generate_name(s, kind, o);
@@ -327,7 +316,7 @@ int store_create(struct store *s, const json_t *object, const json_t **ret)
 			*ret = old;
 		return 1;
 	}
-	random_uid(s, uid);
+	store_random_uid(&s->env, uid);
 	clock_format_rfc3339(now, s->env.realtime_ns(s->env.data));
 	json_path_set_new(o, "metadata.uid", json_text(uid));
 	json_path_set_new(o, "metadata.creationTimestamp", json_text(now));
@@ -376,12 +365,16 @@ static void copy_member(json_t *to, const json_t *from, const char *path)
 
 static int store_write(struct store *s, const json_t *object, bool main_resource)
 {
-	autojson *o = json_deep_copy(object);
-	enum kind kind = object_kind(o);
-	autojson *old = json_incref(map_get(s, kind, object_namespace(o), object_name(o)));
+	enum kind kind = object_kind(object);
+	autojson *old =
+		json_incref(map_get(s, kind, object_namespace(object), object_name(object)));
+	autojson *o = NULL;
 
 	if (!old)
 		return 1;
+	if (json_equal(object, old))
+		return 0;
+	o = json_deep_copy(object);
 	copy_member(o, old, "metadata.uid");
 	copy_member(o, old, "metadata.creationTimestamp");
 	copy_member(o, old, "metadata.generation");

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -481,6 +482,21 @@ int pod_container_signal(struct pod_runtime *rt, const char *uid, const char *na
 		return -ESRCH;
 	pidfd = monitor_open_process(&c->started.init);
 	return pidfd < 0 ? pidfd : proc_signal(pidfd, signo);
+}
+
+bool pod_container_lives(struct pod_runtime *rt, const char *uid, const char *name,
+			 unsigned int attempt)
+{
+	struct pod *pod = pod_find(rt, uid);
+	struct pod_container *c = pod ? pod_container_find(pod, name, attempt) : NULL;
+	struct pollfd exit = {.fd = -1, .events = POLLIN};
+	autoclose int pidfd = -1;
+
+	if (!c || c->state != CONTAINER_RUNNING)
+		return false;
+	pidfd = monitor_open_process(&c->started.init);
+	exit.fd = pidfd;
+	return pidfd >= 0 && poll(&exit, 1, 0) == 0; /* readable: ended, not yet reaped */
 }
 
 json_t *pod_exec_target(struct pod_runtime *rt, const char *uid, const char *name,

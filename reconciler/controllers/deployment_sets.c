@@ -251,10 +251,15 @@ bool rollout_scale_set(struct rollout *o, const json_t *rs, int64_t size)
 /* The Deployment shows the revision of its new set. REASON, unless NULL, is how it came to it. */
 static void show_new(struct rollout *o, const json_t *rs, const char *reason, const char *verb)
 {
-	autojson *d = json_deep_copy(o->d);
-	autofree char *message = mem_asprintf("%s replica set \"%s\"", verb, object_name(rs));
+	const char *revision = object_annotation(rs, DEPLOYMENT_REVISION);
+	autofree char *message = NULL;
+	autojson *d = NULL;
 
-	object_set_annotation(d, DEPLOYMENT_REVISION, object_annotation(rs, DEPLOYMENT_REVISION));
+	if (!reason && str_eq(object_annotation(o->d, DEPLOYMENT_REVISION), revision))
+		return;
+	d = json_deep_copy(o->d);
+	message = mem_asprintf("%s replica set \"%s\"", verb, object_name(rs));
+	object_set_annotation(d, DEPLOYMENT_REVISION, revision);
 	if (reason && deployment_has_deadline(d)) {
 		char now[CLOCK_RFC3339_SIZE];
 

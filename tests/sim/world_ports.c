@@ -240,6 +240,15 @@ static void port_notify(void *data, const char *source UNUSED, const json_t *eve
 		(void)json_array_append_new(w->notices, json_deep_copy(event));
 }
 
+static bool port_container_lives(void *data, const char *uid, const char *name,
+				 unsigned int attempt)
+{
+	const json_t *c = world_container(data, uid, name);
+
+	return json_path_bool(c, "running", false) &&
+	       json_path_int(c, "attempt", 0) == (json_int_t)attempt;
+}
+
 const struct ports world_ports = {
 	.now_ms = port_now,
 	.realtime_ns = port_realtime,
@@ -255,6 +264,7 @@ const struct ports world_ports = {
 	.container_start = port_container_start,
 	.container_signal = port_container_signal,
 	.pod_down = port_pod_down,
+	.container_lives = port_container_lives,
 	.notify = port_notify,
 	.check = port_check,
 	.check_cancel = port_check_cancel,
