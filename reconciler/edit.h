@@ -47,6 +47,7 @@ struct edit_result {
 	bool gone;        /* deleted at once */
 };
 
+/* Free what R holds, and zero it. */
 void edit_result_deinit(struct edit_result *r);
 #define autoedit __attribute__((cleanup(edit_result_deinit))) struct edit_result
 
