@@ -162,7 +162,7 @@ static void on_change(const struct store_event *event, void *data)
 	queue_owners(r, o);
 	if (event->type == STORE_DELETED)
 		garbage_queue_owner(r, o);
-	if (object_deleting(o) && event->kind == KIND_POD)
+	if (object_deleting(o) && event->kind != KIND_NAMESPACE)
 		reconciler_queue(r, WORK_NAMESPACE, object_namespace(o));
 	if (app && event->kind != KIND_EVENT)
 		reconciler_queue(r, WORK_APP, app);

@@ -527,7 +527,8 @@ int pod_down(struct pod_runtime *rt, const char *uid, struct err *err)
 	else if (pod->state == POD_GOING)
 		return 0;
 	pod->state = POD_GOING;
-	pod->report = pod->report_containers = false;
+	pod->report = pod->report_containers = pod->stalled = false;
+	loop_timer_stop(pod->retry);
 	pod_task_cancel(pod);
 	for (size_t i = 0; i < pod->n; i++)
 		pod->containers[i]->layers = layer_job_free(pod->containers[i]->layers);

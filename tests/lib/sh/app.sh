@@ -57,7 +57,8 @@ app_phase_is() {
 
 # pod_ips: addresses of the pods that are Running, one a line.
 pod_ips() {
-	rc get pods -o wide | awk '$3 == "Running" { print $6 }'
+	# Not by the number of a column: RESTARTS may be "1 (2m ago)".
+	rc get pods -o wide | awk '$3 == "Running" { for (i = 4; i <= NF; i++) if ($i ~ /^[0-9]+[.][0-9.]+$/) print $i }'
 }
 
 # pods_serve COUNT TEXT: that many pods run and every one of them answers TEXT.
