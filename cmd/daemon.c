@@ -41,7 +41,7 @@ static uint64_t port_now_ms(void *data UNUSED)
 
 static int64_t port_realtime_ns(void *data UNUSED)
 {
-	return clock_realtime_ns();
+	return clock_steady_realtime_ns();
 }
 
 static void port_random(void *data UNUSED, void *buf, size_t n)
@@ -109,7 +109,7 @@ void host_run_policy(struct host *h)
 
 static int64_t env_realtime(void *data UNUSED)
 {
-	return clock_realtime_ns();
+	return clock_steady_realtime_ns();
 }
 
 static void env_random(void *data UNUSED, void *buf, size_t n)
