@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/loop.h"
 #include "base/mem.h"
 
 static int64_t env_realtime(void *data UNUSED)
@@ -91,20 +92,34 @@ static void port_random(void *data UNUSED, void *buf, size_t n)
 	clock_random(buf, n);
 }
 
-static void port_wake(void *data UNUSED, uint64_t at_ms UNUSED)
+static void on_wake(void *data)
 {
+	struct fixture *f = data;
+	struct err err = {};
+
+	cr_assert_eq(reconciler_run(f->policy, &err), 0, "%s", err.message);
 }
 
-static struct reconciler *make_policy(struct store *store)
+static void port_wake(void *data, uint64_t at_ms)
 {
-	static const struct ports ports = {.now_ms = port_now,
-					   .realtime_ns = port_realtime,
-					   .random = port_random,
-					   .wake_at = port_wake};
+	struct fixture *f = data;
+	uint64_t now = clock_boottime_ms();
+
+	if (at_ms != UINT64_MAX)
+		(void)loop_timer(&f->wake, f->loop, at_ms > now ? at_ms - now : 0, on_wake, f);
+}
+
+static struct reconciler *make_policy(struct fixture *f)
+{
+	const struct ports ports = {.now_ms = port_now,
+				    .realtime_ns = port_realtime,
+				    .random = port_random,
+				    .wake_at = port_wake,
+				    .data = f};
 	static const struct reconciler_config config = {.node_name = "node",
 							.host_ip = "192.0.2.1"};
 
-	return reconciler_new(store, &ports, &config);
+	return reconciler_new(f->store, &ports, &config);
 }
 
 static int host_settle(void *data, struct err *err)
@@ -129,7 +144,7 @@ static void init(struct fixture *f, mode_t mode, gid_t group, bool policy)
 	(void)snprintf(f->log, sizeof(f->log), "%s/0.log", f->dir);
 	cr_assert(sd_event_new(&f->loop) >= 0);
 	f->store = fixture_store();
-	f->policy = policy ? make_policy(f->store) : NULL;
+	f->policy = policy ? make_policy(f) : NULL;
 	config.socket_path = f->socket;
 	config.policy = f->policy;
 	cr_assert_eq(api_server_new(&f->server, f->loop, &config, f->store, &host, f, &err), 0,
@@ -150,6 +165,7 @@ void fixture_deinit(struct fixture *f)
 {
 	f->server = api_server_free(f->server);
 	cr_assert_neq(access(f->socket, F_OK), 0, "the socket is removed");
+	sd_event_source_disable_unref(f->wake);
 	f->policy = reconciler_free(f->policy);
 	f->store = store_free(f->store);
 	f->loop = sd_event_unref(f->loop);

@@ -23,6 +23,7 @@ struct fixture {
 	bool has_log;
 	sd_event *loop;
 	struct store *store;
+	sd_event_source *wake;
 	struct reconciler *policy; /* NULL unless fixture_init_policy made one */
 	struct api_server *server;
 	unsigned int settled; /* how often the server asked for that */

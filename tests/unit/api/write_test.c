@@ -72,7 +72,6 @@ static const struct {
 	{ "in one that is not there", { "POST", "/api/v1/namespaces/m/configmaps", NULL, CM }, 404, "message", "namespaces \"m\" not found" },
 	{ "default stays", { "DELETE", "/api/v1/namespaces/default", NULL, NULL }, 403, "reason", "Forbidden" },
 	{ "others go, with what is in them", { "DELETE", "/api/v1/namespaces/n", NULL, NULL }, 200, "status.phase", "Terminating" },
-	{ "and are gone then", { "GET", "/api/v1/namespaces/n", NULL, NULL }, 404, "reason", "NotFound" },
 
 	{ "a deployment", { "POST", DEPLOYMENTS, NULL, DEPLOYMENT }, 201, "spec.strategy.type", "RollingUpdate" },
 	{ "its scale", { "GET", DEPLOYMENTS "/web/scale", NULL, NULL }, 200, "kind", "Scale" },
@@ -128,6 +127,26 @@ Test(write, a_watch_sees_what_is_written)
 	cr_assert_eq(fixture_send(&f, &create, NULL), 201);
 	cr_assert(client_wait_text(&watch, "\"ADDED\""));
 	client_close(&watch);
+}
+
+static bool namespace_is_gone(void *data)
+{
+	return !store_get(f.store, KIND_NAMESPACE, NULL, data);
+}
+
+Test(write, a_namespace_goes_with_what_is_in_it)
+{
+	static const struct fixture_request requests[] = {
+		{"POST", "/api/v1/namespaces", NULL, "{'metadata': {'name': 'n'}}"},
+		{"POST", "/api/v1/namespaces/n/configmaps", NULL, CM},
+		{"DELETE", "/api/v1/namespaces/n", NULL, NULL},
+	};
+	char name[] = "n";
+
+	for (size_t i = 0; i < ARRAY_SIZE(requests); i++)
+		cr_assert_leq(fixture_send(&f, &requests[i], NULL), 201);
+	cr_assert(fixture_wait(&f, namespace_is_gone, name));
+	cr_assert_null(store_get(f.store, KIND_CONFIGMAP, "n", "a"));
 }
 
 /* The head of an answer, as it came. Owned by the caller. */
