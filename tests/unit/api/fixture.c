@@ -75,7 +75,7 @@ static char *host_log_path(void *data, const char *ns UNUSED, const char *pod UN
 	return f->has_log && !previous ? mem_strdup(f->log) : NULL;
 }
 
-/* ---- a policy that asks nothing of a host ---- */
+/* ---- a policy on a host where no pod ever starts ---- */
 
 static uint64_t port_now(void *data UNUSED)
 {
@@ -109,17 +109,29 @@ static void port_wake(void *data, uint64_t at_ms)
 		(void)loop_timer(&f->wake, f->loop, at_ms > now ? at_ms - now : 0, on_wake, f);
 }
 
+static void port_sandbox_up(void *data UNUSED, const json_t *request UNUSED)
+{
+}
+
+static void port_pod_down(void *data UNUSED, const char *uid UNUSED)
+{
+}
+
 static struct reconciler *make_policy(struct fixture *f)
 {
 	const struct ports ports = {.now_ms = port_now,
 				    .realtime_ns = port_realtime,
 				    .random = port_random,
 				    .wake_at = port_wake,
+				    .sandbox_up = port_sandbox_up,
+				    .pod_down = port_pod_down,
 				    .data = f};
 	static const struct reconciler_config config = {.node_name = "node",
 							.host_ip = "192.0.2.1"};
+	struct reconciler *r = reconciler_new(f->store, &ports, &config);
 
-	return reconciler_new(f->store, &ports, &config);
+	reconciler_recovered(r);
+	return r;
 }
 
 static int host_settle(void *data, struct err *err)
