@@ -234,7 +234,8 @@ static void write_status(struct rollout *o, bool progress)
 				    .new_rs = o->new,
 				    .all = o->sets,
 				    .now = now,
-				    .now_ns = reconciler_realtime_ns(o->r)};
+				    .now_ns = reconciler_realtime_ns(o->r),
+				    .started_ns = o->r->started_ns};
 	autofree char *key = mem_asprintf("%s/%s", object_namespace(o->d), object_name(o->d));
 	autojson *d = json_deep_copy(o->d);
 	int64_t deadline_s = -1;

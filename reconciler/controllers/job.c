@@ -419,7 +419,7 @@ static void remove_pods(struct job_pass *p, int64_t n, bool failed)
 		if (job_pod_active(pod))
 			json_array_append(active, pod);
 	}
-	victims = victims_choose(active, (size_t)n, p->v.now_ns);
+	victims = victims_choose(active, (size_t)n, 0, p->v.now_ns);
 	json_array_foreach(victims, i, pod) {
 		if (failed && job_pod_uncounted(pod))
 			status_add(p, "failed");

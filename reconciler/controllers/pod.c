@@ -275,9 +275,21 @@ static void recover_run(struct pod_run *run, void *data)
 	}
 }
 
+/*
+ * What became of pods meanwhile is seen first, then counted, and only then acted upon: a Deployment
+ * that trusts the counts of before would take pods away that it can't spare. Nothing else is due at
+ * these times.
+ */
 static void queue_pod(const json_t *pod, void *data)
 {
-	reconciler_queue(data, WORK_POD, object_uid(pod));
+	queue_add(((struct reconciler *)data)->queue, WORK_POD, object_uid(pod), 0);
+}
+
+static void queue_set(const json_t *rs, void *data)
+{
+	autofree char *key = mem_asprintf("%s/%s", object_namespace(rs), object_name(rs));
+
+	queue_add(((struct reconciler *)data)->queue, WORK_REPLICASET, key, 1);
 }
 
 void reconciler_recovered(struct reconciler *r)
@@ -285,5 +297,6 @@ void reconciler_recovered(struct reconciler *r)
 	r->recovered = true;
 	pods_each(r->pods, recover_run, r);
 	store_each(r->store, KIND_POD, NULL, queue_pod, r);
+	store_each(r->store, KIND_REPLICASET, NULL, queue_set, r);
 	reconciler_queue(r, WORK_EVENTS, "");
 }

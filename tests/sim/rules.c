@@ -44,14 +44,16 @@ void rule_foreign_objects_survive(struct invariants *iv, const struct invariants
 
 /* ---- availability ---- */
 
+/* Ages are told by the wall clock. After a restart it may have been set: then it is taken at its
+ * word, and what lies ahead was long ago. */
 static bool available(const struct invariants *iv, const json_t *pod,
 		      const struct invariants_limits *l)
 {
-	const json_t *since = json_object_get(iv->ready, object_uid(pod));
+	const json_t *ready = json_object_get(iv->ready, object_uid(pod));
+	int64_t now = invariants_wall_ms(iv), since = ready ? json_integer_value(ready) : 0;
 
-	return since && !object_deleting(pod) &&
-	       json_integer_value(since) + l->min_ready_s * 1000 <=
-		       (json_int_t)iv->w->now_ms + ROUNDING_MS;
+	return ready && !object_deleting(pod) &&
+	       (since > now || since + l->min_ready_s * 1000 <= now + ROUNDING_MS);
 }
 
 static int64_t count_available(const struct invariants *iv, const json_t *d, const json_t *but,
@@ -66,6 +68,26 @@ static int64_t count_available(const struct invariants *iv, const json_t *d, con
 			n += available(iv, o, l);
 	}
 	return n;
+}
+
+/* A step can change the size and take it back: what was decided between is right. */
+static int64_t lowest_floor(const struct invariants *iv, const json_t *d, int64_t floor)
+{
+	const json_t *lowest = json_object_get(iv->floors, object_uid(d));
+
+	return lowest && json_integer_value(lowest) < floor ? json_integer_value(lowest) : floor;
+}
+
+void rule_floor_is_noted(struct invariants *iv, const struct invariants_event *e)
+{
+	struct invariants_limits l;
+	int64_t floor;
+
+	if (e->event->kind != KIND_DEPLOYMENT || !e->old)
+		return;
+	l = invariants_limits(e->old);
+	floor = lowest_floor(iv, e->old, l.recreate ? 0 : l.replicas - l.unavailable);
+	json_set(iv->floors, object_uid(e->old), json_integer(floor));
 }
 
 /* A person did it, to the pod or to what it belongs to. */
@@ -98,7 +120,7 @@ void rule_floor_is_kept(struct invariants *iv, const struct invariants_event *e)
 {
 	const json_t *pod = e->event->object, *d;
 	struct invariants_limits l;
-	int64_t left;
+	int64_t left, floor;
 
 	if (e->event->kind != KIND_POD || !e->old || object_deleting(e->old) ||
 	    !(object_deleting(pod) || e->event->type == STORE_DELETED) || by_hand(iv, pod))
@@ -110,12 +132,12 @@ void rule_floor_is_kept(struct invariants *iv, const struct invariants_event *e)
 	if (l.recreate || !available(iv, e->old, &l) || decided_before(iv, pod))
 		return;
 	left = count_available(iv, d, pod, &l);
-	if (left < l.replicas - l.unavailable)
+	floor = lowest_floor(iv, d, l.replicas - l.unavailable);
+	if (left < floor)
 		world_violated(
 			iv->w, "floor_is_kept",
 			"Deployment %s: %lld pods are available after %s was taken, want %lld",
-			object_name(d), (long long)left, object_name(pod),
-			(long long)(l.replicas - l.unavailable));
+			object_name(d), (long long)left, object_name(pod), (long long)floor);
 }
 
 /* ---- surge ---- */

@@ -50,6 +50,7 @@ struct world {
 	uint64_t now_ms;
 	uint64_t boot_ms;     /* when the host was started last */
 	int64_t wall_jump_ms; /* how far the wall clock was moved */
+	int64_t wall_ms;      /* the same when the policy was started */
 	uint64_t wake_ms;
 	uint64_t random; /* what the policy gets */
 	uint64_t chance; /* delays and faults: a stream of its own */

@@ -31,19 +31,30 @@ static void port_wake(void *data UNUSED, uint64_t at_ms UNUSED)
 {
 }
 
-/* The policy is never told that the runtime recovered, so it asks nothing of it. */
+static void port_pod(void *data UNUSED, const json_t *request UNUSED)
+{
+}
+
+static void port_pod_down(void *data UNUSED, const char *uid UNUSED)
+{
+}
+
+/* The runtime never answers: pods stay as they are asked for. */
 static void setup(void)
 {
 	static const struct ports ports = {.now_ms = port_now,
 					   .realtime_ns = port_realtime,
 					   .random = port_random,
-					   .wake_at = port_wake};
+					   .wake_at = port_wake,
+					   .sandbox_up = port_pod,
+					   .pod_down = port_pod_down};
 	static const struct reconciler_config config = {.node_name = "node",
 							.host_ip = "192.0.2.1"};
 
 	world = (struct still_world){.now_ns = 1800000000000000000};
 	store = store_in(&world, NULL);
 	policy = reconciler_new(store, &ports, &config);
+	reconciler_recovered(policy);
 }
 
 static void teardown(void)
