@@ -35,8 +35,14 @@ static json_t *started_info(const char *uid)
 
 static json_t *ended_info(const json_t *c, int code)
 {
-	return json_pack("{s:i, s:s, s:s}", "exit_code", code, "started_at", "2027-01-15T08:00:00Z",
-			 "finished_at", json_path_str(c, "ended_at", "2027-01-15T08:00:01Z"));
+	json_t *info =
+		json_pack("{s:i, s:s, s:s}", "exit_code", code == WORLD_CODE_UNKNOWN ? 137 : code,
+			  "started_at", "2027-01-15T08:00:00Z", "finished_at",
+			  json_path_str(c, "ended_at", "2027-01-15T08:00:01Z"));
+
+	if (code == WORLD_CODE_UNKNOWN)
+		json_set(info, "reason", json_text("ContainerStatusUnknown"));
+	return info;
 }
 
 /* The error of a worker that was interrupted or had bad luck. */
