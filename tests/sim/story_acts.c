@@ -16,7 +16,7 @@
 #define HOUR_MS 3600000ll
 
 static const char *const good_images[] = {"web:1", "web:2", "web:3", "web:4"};
-static const char *const bad_images[] = {"web:broken", "web:nope"};
+static const char *const bad_images[] = {"web:broken", "web:nope", "web:crash"};
 
 /* ---- the source ---- */
 
