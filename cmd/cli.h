@@ -19,6 +19,9 @@ int cli_logs(const struct command_line *line);
 /* recond images: what is in the local image store. */
 int cli_images(const struct command_line *line);
 
+/* recond cleanup: ending an instance for good; needs no daemon. */
+int cli_cleanup(const struct command_line *line);
+
 /* recond version: of this program and of the daemon. */
 int cli_version(const struct command_line *line);
 

@@ -29,6 +29,12 @@ static const struct command_option_info options[COMMAND_OPTION_N_] = {
 	[COMMAND_TAIL] = { 0, "tail", "LINES", "begin with the last LINES lines" },
 	[COMMAND_SINCE] = { 0, "since", "DURATION", "only lines newer than this: 5s, 2m, 3h" },
 	[COMMAND_TIMESTAMPS] = { 0, "timestamps", NULL, "print the time before each line" },
+	[COMMAND_CONFIG] = { 0, "config", "FILE", "the daemon's configuration file, read instead of /etc/recond/recond.conf" },
+	[COMMAND_STATE_DIR] = { 0, "state-dir", "DIR", "the state directory of the instance" },
+	[COMMAND_RUN_DIR] = { 0, "run-dir", "DIR", "its run directory" },
+	[COMMAND_BRIDGE] = { 0, "bridge", "NAME", "its bridge, where the run directory does not tell any more" },
+	[COMMAND_GRACE] = { 0, "grace", "DURATION", "the time containers have to end: 30s, 0 (default: 10s)" },
+	[COMMAND_PURGE] = { 0, "purge", NULL, "remove the state too: objects, images, logs" },
 	[COMMAND_SOCKET] = { 0, "socket", "PATH", "the daemon's socket (default: $RECOND_SOCKET, /run/recond/recond.sock)" },
 	[COMMAND_HELP] = { 'h', "help", NULL, "print this help" },
 	/* clang-format on */
@@ -66,6 +72,14 @@ static const struct command_example logs_examples[] = {
 static const struct command_example images_examples[] = {
 	{"recond images", "images that were built or pulled"},
 	{"recond images -o json", "with whole digests, for programs"},
+	{NULL, NULL},
+};
+
+static const struct command_example cleanup_examples[] = {
+	{"recond cleanup",
+	 "after stopping the daemon: end all pods; a daemon that is started again brings them back"},
+	{"recond cleanup --purge", "leave nothing of recond on this host but its programs"},
+	{"recond cleanup --state-dir /srv/test", "of another instance"},
 	{NULL, NULL},
 };
 
@@ -144,6 +158,20 @@ static const struct command commands[] = {
 		.options = COMMON | BIT(COMMAND_OUTPUT) | BIT(COMMAND_NO_HEADERS),
 		.examples = images_examples,
 		.run = cli_images,
+	},
+	{
+		.name = "cleanup",
+		.args = "",
+		.summary = "end all pods and remove what recond has on this host",
+		.details =
+			"Ends every pod of an instance whose daemon is stopped, and removes its mounts, network "
+			"namespaces, links, packet filter table, control groups and run directory. Containers get SIGTERM and "
+			"the grace; preStop hooks are not run. The state stays, unless --purge. Repeating it is fine.",
+		.options = BIT(COMMAND_CONFIG) | BIT(COMMAND_STATE_DIR) | BIT(COMMAND_RUN_DIR) |
+			   BIT(COMMAND_BRIDGE) | BIT(COMMAND_GRACE) | BIT(COMMAND_PURGE) |
+			   BIT(COMMAND_HELP),
+		.examples = cleanup_examples,
+		.run = cli_cleanup,
 	},
 	{
 		.name = "version",

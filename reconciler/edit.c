@@ -329,6 +329,21 @@ json_t *edit_scale_of(const json_t *object)
 	return scale;
 }
 
+int edit_scale_patch(json_t **scale, enum edit_patch type, const json_t *body, struct err *err)
+{
+	json_t *changed = NULL;
+	int r;
+
+	if (type == EDIT_STRATEGIC_PATCH) /* nothing of a Scale is a list */
+		type = EDIT_MERGE_PATCH;
+	r = apply_patch(&changed, KIND_DEPLOYMENT, type, *scale, body, err);
+	if (r < 0)
+		return r;
+	json_decref(*scale);
+	*scale = changed;
+	return 0;
+}
+
 void edit_scale(struct reconciler *r, const struct edit_target *t, const json_t *scale,
 		struct edit_result *ret)
 {

@@ -74,10 +74,13 @@ void edit_patch(struct reconciler *r, const struct edit_target *t, enum edit_pat
 void edit_delete(struct reconciler *r, const struct edit_target *t, const json_t *options,
 		 struct edit_result *ret);
 
-/*
- * The Scale document (autoscaling/v1) of a Deployment or ReplicaSet, owned by the caller; NULL when
- * the kind has none. / Set its replicas to those of the Scale SCALE.
- */
+/* The Scale document (autoscaling/v1) of a Deployment or ReplicaSet; NULL when the kind has none.
+ * Owned by the caller. */
 json_t *edit_scale_of(const json_t *object);
+
+/* Change *SCALE, a Scale document, by the patch BODY of TYPE. 0, or negative with ERR invalid. */
+int edit_scale_patch(json_t **scale, enum edit_patch type, const json_t *body, struct err *err);
+
+/* Set the replicas of the object to those of the Scale SCALE. */
 void edit_scale(struct reconciler *r, const struct edit_target *t, const json_t *scale,
 		struct edit_result *ret);

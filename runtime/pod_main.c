@@ -32,6 +32,7 @@ static const struct verb {
 	{"container-start", pod_verb_container_start},
 	{"container-clean", pod_verb_container_clean},
 	{"pod-down", pod_verb_pod_down},
+	{"host-down", pod_verb_host_down},
 };
 
 char *pod_job_cgroup(const struct pod_job *job, const char *qos)

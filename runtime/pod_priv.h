@@ -71,6 +71,7 @@ enum pod_verb {
 	POD_VERB_CONTAINER_CLEAN, /* of what has ended: nothing waits for it */
 	POD_VERB_CONTAINER_KILL,  /* of what may run: until it is done the pod starts nothing */
 	POD_VERB_POD_DOWN,
+	POD_VERB_HOST_DOWN,
 	POD_VERB_N_,
 };
 
@@ -154,6 +155,10 @@ void pod_start_failed(struct pod_container *c, const struct err *err, bool remai
 /* What a lost monitor left is killed, and its end is on record. */
 void pod_lost_cleaned(struct pod_container *c);
 int pod_look_init(struct pod_runtime *rt, struct err *err);
+
+/* pod_retire.c */
+/* Put the bridge on record before it is made. 0 or negative errno with ERR. */
+int pod_retire_note_bridge(struct pod_runtime *rt, struct err *err);
 
 /* pod_message.c */
 /*

@@ -21,6 +21,7 @@ static void start_done(struct pod_task *t, const struct err *err);
 static void clean_done(struct pod_task *t, const struct err *err);
 static void kill_done(struct pod_task *t, const struct err *err);
 static void down_done(struct pod_task *t, const struct err *err);
+static void host_done(struct pod_task *t, const struct err *err);
 static void queue_run(struct pod_runtime *rt);
 
 /* clang-format off */
@@ -35,6 +36,7 @@ static const struct {
 	[POD_VERB_CONTAINER_CLEAN] = {"container-clean", 60000, clean_done},
 	[POD_VERB_CONTAINER_KILL]  = {"container-clean", 60000, kill_done},
 	[POD_VERB_POD_DOWN]        = {"pod-down",        90000, down_done},
+	[POD_VERB_HOST_DOWN]       = {"host-down",       60000, host_done},
 };
 /* clang-format on */
 
@@ -366,4 +368,12 @@ static void down_done(struct pod_task *t, const struct err *err)
 	pod_drop(pod);
 	t->pod = NULL;
 	rt->callbacks.pod_gone(uid, rt->data);
+}
+
+static void host_done(struct pod_task *t, const struct err *err)
+{
+	struct pod_runtime *rt = t->rt;
+
+	if (rt->callbacks.host_down)
+		rt->callbacks.host_down(err ? NULL : json_path(t->reply, "ok.kept"), err, rt->data);
 }

@@ -48,6 +48,7 @@ int pod_verb_sandbox_up(json_t **ret_reply, struct pod_job *job, struct err *err
 int pod_verb_container_start(json_t **ret_reply, struct pod_job *job, struct err *err);
 int pod_verb_container_clean(json_t **ret_reply, struct pod_job *job, struct err *err);
 int pod_verb_pod_down(json_t **ret_reply, struct pod_job *job, struct err *err);
+int pod_verb_host_down(json_t **ret_reply, struct pod_job *job, struct err *err);
 
 /* A container that is ready to be run. */
 struct pod_launch {

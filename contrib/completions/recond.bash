@@ -19,6 +19,10 @@ _recond() {
 		options='--output --no-headers --socket --help'
 		outputs='wide json'
 		words='' ;;
+	cleanup)
+		options='--config --state-dir --run-dir --bridge --grace --purge --help'
+		outputs=''
+		words='' ;;
 	version)
 		options='--output --socket --help'
 		outputs='json'
@@ -30,14 +34,14 @@ _recond() {
 	help)
 		options='--help'
 		outputs=''
-		words='get status logs images version completion help' ;;
+		words='get status logs images cleanup version completion help' ;;
 	*)
 		options='--config --state-dir --run-dir --socket --socket-group --bridge --pod-cidr --cgroup-parent --log-level --confirm-prune --dry-run --output --help --version'
 		outputs='text json'
 		words='' ;;
 	esac
 	if [ "$COMP_CWORD" = 1 ]; then
-		words='get status logs images version completion help'
+		words='get status logs images cleanup version completion help'
 	fi
 	case $prev in
 	-o|--output) mapfile -t COMPREPLY < <(compgen -W "$outputs" -- "$cur"); return ;;

@@ -43,8 +43,7 @@ restarted() {
 }
 
 app_new 2 hello
-# Verified once it is up: what happens to it later is no failure of its rollout.
-sed -i 's|^  name: web$|&\n  annotations: {recond.dev/verify-seconds: "0"}|' "$SRC/web/app.yaml"
+app_unwatched
 recond_start "$SRC"
 wait_until 60 app_phase_is Verified
 first=$(pod_of 1)

@@ -45,6 +45,12 @@ app_manifest() {
 	mv "$T/app.yaml" "$SRC/web/app.yaml"
 }
 
+# app_unwatched: verified as soon as it is up, so what happens to it afterwards is no failure of its
+# rollout. After app_new, before it is deployed.
+app_unwatched() {
+	sed -i 's|^  name: web$|&\n  annotations: {recond.dev/verify-seconds: "0"}|' "$SRC/web/app.yaml"
+}
+
 app_json() {
 	rc get app web -o json
 }
