@@ -188,7 +188,8 @@ void reconciler_container_exited(struct reconciler *r, const char *uid, const ch
 
 	if (!c || c->state == CONTAINER_EXITED)
 		return;
-	/* Whose start nobody told ran for who knows how long; started_ms is of the attempt before. */
+	/* Whose start nobody told ran for who knows how long; started_ms is of the attempt before.
+	 */
 	ran_ms = c->state == CONTAINER_RUNNING && c->started_ms ? now - c->started_ms : 0;
 	effects_answered(r, QUESTION_KILL, uid, name);
 	pod_check_abandon(r, pods_get(r->pods, uid), c);
