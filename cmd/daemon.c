@@ -295,8 +295,8 @@ static void stop(struct host *h)
 	port_source_stop(h);
 	port_build_stop(h);
 	port_image_stop(h);
-	port_check_stop(h);
 	h->reconciler = reconciler_free(h->reconciler);
+	port_check_stop(h);
 	h->pods = pod_runtime_free(h->pods);
 	h->layers = layer_unpacker_free(h->layers);
 	h->images = image_store_free(h->images);

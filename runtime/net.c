@@ -168,21 +168,19 @@ static int bridge_sysctls(const char *name, struct err *err)
 }
 
 /* What says that a bridge is recond's to remove: an administrator's has no such alias. */
-static char *alias_path(const char *name)
+static int mark_as_ours(struct mnl_socket *nl, unsigned int index)
 {
-	return mem_asprintf("/sys/class/net/%s/ifalias", name);
-}
+	struct request q;
+	struct ifinfomsg *info = request_init(&q, RTM_SETLINK, 0, sizeof(*info));
 
-static int mark_as_ours(const char *name, struct err *err)
-{
-	autofree char *path = alias_path(name);
-
-	return sysctl_write(path, BRIDGE_ALIAS, err);
+	info->ifi_index = (int)index;
+	mnl_attr_put(q.head, IFLA_IFALIAS, strlen(BRIDGE_ALIAS), BRIDGE_ALIAS);
+	return request_do(&q, nl);
 }
 
 static bool is_ours(const char *name)
 {
-	autofree char *path = alias_path(name), *text = NULL;
+	autofree char *path = mem_asprintf("/sys/class/net/%s/ifalias", name), *text = NULL;
 	size_t n;
 
 	return fs_read_at(&text, &n, AT_FDCWD, path, 256) == 0 && str_eq(text, BRIDGE_ALIAS "\n");
@@ -209,9 +207,9 @@ int net_bridge_up(const struct net_bridge *b, struct err *err)
 		return err_set(err, ERR_INVALID, EEXIST, NULL, "link '%s' is not a bridge",
 			       b->name);
 	if (r == 0)
-		r = mark_as_ours(b->name, err);
+		r = mark_as_ours(nl, index);
 	if (r < 0 && r != -EEXIST)
-		return r;
+		return err_errno(err, r, "mark bridge '%s'", b->name);
 	r = address_add(nl, index, cidr_gateway(&b->cidr), b->cidr.prefix);
 	if (r < 0)
 		return err_errno(err, r, "give bridge '%s' its address", b->name);
