@@ -184,17 +184,20 @@ void reconciler_container_exited(struct reconciler *r, const char *uid, const ch
 {
 	struct container_run *c = answered(r, uid, name, attempt);
 	const json_t *pod = store_get_uid(r->store, uid);
-	uint64_t now = reconciler_now_ms(r);
+	uint64_t now = reconciler_now_ms(r), ran_ms;
 
 	if (!c || c->state == CONTAINER_EXITED)
 		return;
+	/* Whose start nobody told ran for who knows how long; started_ms is of the attempt before.
+	 */
+	ran_ms = c->state == CONTAINER_RUNNING && c->started_ms ? now - c->started_ms : 0;
 	effects_answered(r, QUESTION_KILL, uid, name);
 	pod_check_abandon(r, pods_get(r->pods, uid), c);
 	container_run_ended(c, json_deep_copy(info));
 	c->failure = (struct err){0};
 	if (!pod || !r->recovered || !pod_may_restart(pod, c))
 		return; /* what ended while recond was away is counted when its pod is observed */
-	pod_plan_backoff(c, now, 0, c->started_ms ? now - c->started_ms : 0);
+	pod_plan_backoff(c, now, 0, ran_ms);
 	if (!object_deleting(pod))
 		warn_backoff(r, pod, c);
 }

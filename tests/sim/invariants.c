@@ -29,6 +29,7 @@ struct invariants *invariants_new(struct world *w)
 	iv->floors = json_object();
 	iv->decided = json_object();
 	iv->inputs = json_object();
+	iv->since = json_object();
 	iv->failed = json_object();
 	return iv;
 }
@@ -45,6 +46,7 @@ struct invariants *invariants_free(struct invariants *iv)
 	json_decref(iv->floors);
 	json_decref(iv->decided);
 	json_decref(iv->inputs);
+	json_decref(iv->since);
 	json_decref(iv->failed);
 	free(iv);
 	return NULL;
@@ -263,6 +265,7 @@ void invariants_pushed(struct invariants *iv, const json_t *apps)
 		if (str_eq(json_path_str(iv->inputs, name, ""), inputs))
 			continue;
 		json_set(iv->inputs, name, json_text(inputs));
+		json_set(iv->since, name, json_integer(iv->w->revision + 1));
 		json_object_del(iv->failed, name);
 	}
 	json_object_foreach_safe(iv->inputs, next, name, app) {
@@ -307,6 +310,8 @@ void invariants_start(struct invariants *iv, const char *uid, const char *name,
 		world_violated(iv->w, "no_attempt_starts_twice",
 			       "pod %s container %s: attempt %u is asked for again after its end",
 			       uid, name, attempt);
+	else if (attempt > last && attempt > 1)
+		rule_restarts_wait(iv, uid, c);
 }
 
 /* ---- when they are looked at ---- */

@@ -25,6 +25,7 @@ struct invariants {
 	json_t *by_hand; /* uid -> true */
 	json_t *decided; /* uid of a ReplicaSet -> its size when the policy died */
 	json_t *inputs;  /* app -> digest of its inputs */
+	json_t *since;   /* app -> number of the first revision with these inputs */
 	json_t *failed;  /* app -> true: these inputs failed for good */
 	uint64_t here_ms, minute_ms;
 	unsigned int n_changes, steps_here, calls_before, commits_before;
@@ -58,6 +59,9 @@ void rule_sets_are_not_exceeded(struct invariants *iv, const struct invariants_e
 void rule_recreate_never_mixes(struct invariants *iv, const struct invariants_event *e);
 void rule_failed_input_is_not_retried(struct invariants *iv, const struct invariants_event *e);
 void rule_held_set_is_complete(struct invariants *iv, const struct invariants_event *e);
+
+/* The container C of the pod UID is started again, not for the first time. */
+void rule_restarts_wait(struct invariants *iv, const char *uid, const json_t *c);
 
 /* ---- the rules of a step ---- */
 void rule_surge_is_kept(struct invariants *iv);

@@ -14,6 +14,8 @@
 #define MINUTE_MS 60000
 #define CALLS_A_MINUTE 1000
 #define COMMITS_A_MINUTE 2000
+#define RESTART_MS 10000
+#define RESET_MS 600000
 #define ROUNDING_MS 1000 /* time stamps have whole seconds */
 
 /* ---- versions ---- */
@@ -272,15 +274,19 @@ static const json_t *desired(const struct invariants *iv, const char *app, const
 	return NULL;
 }
 
+/* By what the App object tells people: the record itself may be what is wrong. */
 static void note_failed(struct invariants *iv, const json_t *app)
 {
-	const json_t *doc = store_doc_get(iv->w->store, "apps", object_name(app));
+	const char *revision = json_path_str(app, "status.held.revision", "");
+	const json_t *since = json_object_get(iv->since, object_name(app));
+	uint64_t n = 0;
 
-	if (str_eq(json_path_str(app, "status.phase", ""), "Held") &&
-	    str_eq(json_path_str(doc, "held.kind", ""), "rollout") &&
-	    str_eq(json_path_str(doc, "held.inputs", ""),
-		   json_path_str(iv->inputs, object_name(app), "")) &&
-	    json_path(doc, "effective.objects"))
+	if (!str_eq(json_path_str(app, "status.phase", ""), "Held") ||
+	    !str_eq(json_path_str(app, "status.held.kind", ""), "rollout") ||
+	    json_object_size(json_path(app, "status.effective")) == 0)
+		return;
+	(void)str_parse_u64(&n, str_skip_prefix(revision, "rev-") ?: "", 0, UINT64_MAX);
+	if (since && n >= (uint64_t)json_integer_value(since))
 		json_set(iv->failed, object_name(app), json_true());
 }
 
@@ -360,6 +366,22 @@ void rule_held_set_is_complete(struct invariants *iv, const struct invariants_ev
 }
 
 /* ---- loops ---- */
+
+/* What ends again and again is given more time each time. By the wall clock, when the policy was
+ * away: so a clock that was set excuses. */
+void rule_restarts_wait(struct invariants *iv, const char *uid, const json_t *c)
+{
+	int64_t ended = json_path_int(c, "ended_ms", 0);
+	int64_t waited = (int64_t)iv->w->now_ms - ended;
+	int64_t ran = ended - json_path_int(c, "started_ms", 0);
+
+	if (json_path_int(c, "ends", 0) > 1 && iv->w->wall_jump_ms == 0 && ran < RESET_MS &&
+	    waited < RESTART_MS - ROUNDING_MS)
+		world_violated(
+			iv->w, "restarts_wait",
+			"pod %s: a container that ended before is started again after %lld ms, want %d",
+			uid, (long long)waited, RESTART_MS);
+}
 
 void rule_time_goes_on(struct invariants *iv)
 {

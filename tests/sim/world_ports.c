@@ -24,11 +24,16 @@ static uint64_t port_now(void *data)
 	return w->now_ms - w->boot_ms + BOOTED_MS;
 }
 
+int64_t world_epoch_ns(int64_t at_ms)
+{
+	return 1800000000000000000 + at_ms * 1000000;
+}
+
 static int64_t port_realtime(void *data)
 {
 	const struct world *w = data;
 
-	return 1800000000000000000 + ((int64_t)w->now_ms + w->wall_ms) * 1000000;
+	return world_epoch_ns((int64_t)w->now_ms + w->wall_ms);
 }
 
 static void port_random(void *data, void *buf, size_t n)
