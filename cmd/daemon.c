@@ -42,7 +42,7 @@ static uint64_t port_now_ms(void *data UNUSED)
 
 static int64_t port_realtime_ns(void *data UNUSED)
 {
-	return clock_realtime_ns();
+	return clock_steady_realtime_ns();
 }
 
 static void port_random(void *data UNUSED, void *buf, size_t n)
@@ -53,15 +53,19 @@ static void port_random(void *data UNUSED, void *buf, size_t n)
 /*
  * A store that cannot be written ends the process; the next start reads what is durable.
  */
+static void end_on_store(struct host *h, const struct err *err)
+{
+	log_error("the store failed; ending, pods go on", LOG_ERR(err));
+	(void)sd_event_exit(h->loop, 1);
+}
+
 static void on_wake(void *data)
 {
 	struct host *h = data;
 	struct err err = {0};
 
-	if (reconciler_run(h->reconciler, &err) == 0)
-		return;
-	log_error("the store failed; ending, pods go on", LOG_ERR(&err));
-	(void)sd_event_exit(h->loop, 1);
+	if (reconciler_run(h->reconciler, &err) < 0)
+		end_on_store(h, &err);
 }
 
 static void port_wake_at(void *data, uint64_t at_ms)
@@ -90,6 +94,7 @@ static const struct ports daemon_ports = {
 	.container_start = port_pod_container_start,
 	.container_signal = port_pod_container_signal,
 	.pod_down = port_pod_down,
+	.container_lives = port_pod_container_lives,
 	.check = port_check,
 	.check_cancel = port_check_cancel,
 	.notify = port_notify,
@@ -105,7 +110,7 @@ void host_run_policy(struct host *h)
 
 static int64_t env_realtime(void *data UNUSED)
 {
-	return clock_realtime_ns();
+	return clock_steady_realtime_ns();
 }
 
 static void env_random(void *data UNUSED, void *buf, size_t n)
@@ -214,6 +219,7 @@ static int start_runtime(struct host *h, struct err *err)
 	r = layer_unpacker_new(&h->layers, h->loop, h->images, NULL, err);
 	if (r < 0)
 		return r;
+	port_check_start(h);
 	return port_pod_start(h, err);
 }
 
@@ -228,6 +234,17 @@ static bool is_ready(void *data)
 	return true;
 }
 
+/* What the API wrote is on disk before it says so. */
+static int settle(void *data, struct err *err)
+{
+	struct host *h = data;
+	int r = reconciler_run(h->reconciler, err);
+
+	if (r < 0)
+		end_on_store(h, err);
+	return r;
+}
+
 static int start_api(struct host *h, struct err *err)
 {
 	const struct group *group = getgrnam(h->options->socket_group);
@@ -236,9 +253,14 @@ static int start_api(struct host *h, struct err *err)
 		.mode = group ? 0660 : 0600,
 		.group = group ? group->gr_gid : (gid_t)-1,
 		.version = RECOND_VERSION,
+		.policy = h->reconciler,
 	};
 	struct api_host ops = {
-		.images = port_image_list, .log_path = port_pod_log_path, .ready = is_ready};
+		.images = port_image_list,
+		.log_path = port_pod_log_path,
+		.ready = is_ready,
+		.settle = settle,
+	};
 	int r;
 
 	r = supervise_listen_fd(&config.listen_fd, err);
@@ -276,6 +298,7 @@ static void stop(struct host *h)
 	port_build_stop(h);
 	port_image_stop(h);
 	h->reconciler = reconciler_free(h->reconciler);
+	port_check_stop(h);
 	h->pods = pod_runtime_free(h->pods);
 	h->layers = layer_unpacker_free(h->layers);
 	h->images = image_store_free(h->images);

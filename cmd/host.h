@@ -23,6 +23,7 @@
 
 struct host;
 struct decoding;
+struct prober;
 struct image_job;
 struct build_job;
 
@@ -52,6 +53,7 @@ struct host {
 	struct image_store *images;
 	struct layer_unpacker *layers;
 	struct pod_runtime *pods;
+	struct prober *prober;
 	struct api_server *api;
 	struct supervise *supervise;
 	struct host_source **sources;
@@ -102,5 +104,6 @@ void port_pod_container_start(void *data, const json_t *request);
 void port_pod_container_signal(void *data, const char *uid, const char *name, unsigned int attempt,
 			       int signo);
 void port_pod_down(void *data, const char *uid);
+bool port_pod_container_lives(void *data, const char *uid, const char *name, unsigned int attempt);
 char *port_pod_log_path(void *data, const char *ns, const char *pod, const char *uid,
 			const char *container, bool previous);

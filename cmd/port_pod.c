@@ -166,6 +166,13 @@ void port_pod_down(void *data, const char *uid)
 		log_error("a pod cannot be taken down", LOG_KV("pod", uid), LOG_ERR(&err));
 }
 
+bool port_pod_container_lives(void *data, const char *uid, const char *name, unsigned int attempt)
+{
+	struct host *h = data;
+
+	return pod_container_lives(h->pods, uid, name, attempt);
+}
+
 /* ---- logs ---- */
 
 static unsigned int newest_attempt(struct host *h, const char *uid, const char *container)

@@ -115,9 +115,27 @@ void reconciler_pod_gone(struct reconciler *r, const char *uid);
  */
 void reconciler_check_done(struct reconciler *r, const char *id, bool ok, const char *message);
 
-/* The runtime has told everything it found at start; pods not mentioned do not run. Nothing acts on
- * pods before. */
+/* The runtime has told everything it found at start; pods not mentioned do not run. No controller
+ * works before. */
 void reconciler_recovered(struct reconciler *r);
+
+/*
+ * What a person asks of APP. ACTION: "retry" (what is held, once more), "pause" and "resume"
+ * (following its source), "undo" ({"to": number of a history entry}; without, the last good set
+ * before), "approve" ({"revision"}, optional: deletions of a revision, or going back over a step
+ * that cannot be undone), "undelete" (an app deleted within the hour). ARGS may be NULL. 0 with
+ * *ret {"app", "action", "message"}, owned by the caller, and a reconciler_run due; or negative
+ * with ERR invalid: nothing was changed (reason NotFound: no such app).
+ */
+int reconciler_app_action(struct reconciler *r, const char *app, const char *action,
+			  const json_t *args, json_t **ret, struct err *err);
+
+/*
+ * The sets of APP that were rolled out, oldest first: [{"n", "revision", "inputs", "since", "end",
+ * "result": "Progressing|Verified|Held|Superseded|Undone", "reason", "message", "objects"}]. Owned
+ * by the caller; NULL: no such app.
+ */
+json_t *reconciler_app_history(struct reconciler *r, const char *app);
 
 /* The sources have all been read once; apps of sources that are gone are left alone until told
  * otherwise. */

@@ -18,6 +18,13 @@
 #define SYNC_ANNOTATION_CONFIG                                                                     \
 	"recond.dev/config-hash" /* on a pod template: what it reads from ConfigMaps, Secrets */
 
+/* What manifests say about how their app is handled: on an object, or on an App object for all of
+ * them. */
+#define SYNC_ANNOTATION_PHASE "recond.dev/phase"               /* "pre-deploy" on a Job */
+#define SYNC_ANNOTATION_IRREVERSIBLE "recond.dev/irreversible" /* "true" on such a Job */
+#define SYNC_ANNOTATION_ROLLBACK "recond.dev/rollback"         /* "false": is not put back */
+#define SYNC_ANNOTATION_VERIFY "recond.dev/verify-seconds"     /* watched for so long when up */
+
 struct apps;
 
 /* No apps yet. / Free all records; NULL is fine, returns NULL. */

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "reconciler/finding.h"
 #include "reconciler/kind.h"
@@ -21,6 +22,7 @@ struct validation {
 	 * spec.policy of its configuration}. NULL: nothing.
 	 */
 	const json_t *policy;
+	bool trusted; /* whoever asks may have anything: POLICY does not count */
 };
 
 /*

@@ -133,6 +133,8 @@ void validate_policy(const struct validation *v, const struct path *path, const 
 	const json_t *volume;
 	size_t i;
 
+	if (v->trusted)
+		return;
 	if (json_path_bool(spec, "hostNetwork", false) && !allows(v, "hostNetwork"))
 		deny(v, MEMBER(path, "hostNetwork"), "'hostNetwork: true'");
 	check_security(v, path, spec);

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,6 +22,7 @@
 #include "base/loop.h"
 #include "base/proc.h"
 #include "base/str.h"
+#include "runtime/net.h"
 #include "runtime/pod_priv.h"
 
 #define NAME_MAX_BYTES 253
@@ -242,7 +244,7 @@ void pod_turn(struct pod_runtime *rt)
 /* The run directory describes processes and mounts of one boot: what another boot left is void. */
 static int check_boot(struct pod_runtime *rt, struct err *err)
 {
-	static const char *const voided[] = {"pods", "events", "crun", "cgroup_root"};
+	static const char *const voided[] = {"pods", "events", "crun", "cgroup_root", "bridges"};
 	autofree char *old = NULL;
 	char boot[37];
 	size_t n;
@@ -346,8 +348,13 @@ int pod_runtime_new(struct pod_runtime **ret, sd_event *loop, const struct pod_c
 	r = sd_event_add_defer(loop, &rt->turn, on_turn, rt);
 	if (r < 0)
 		return err_errno(err, r, "add to the loop");
-	rt->network_wanted = true;
-	pod_task_add(rt, POD_VERB_NETWORK_UP, NULL, NULL, NULL);
+	if (!config->retire) {
+		r = pod_retire_note_bridge(rt, err);
+		if (r < 0)
+			return r;
+		rt->network_wanted = true;
+		pod_task_add(rt, POD_VERB_NETWORK_UP, NULL, NULL, NULL);
+	}
 	*ret = TAKE_PTR(rt);
 	return 0;
 }
@@ -421,10 +428,10 @@ static json_t *sandbox_extra(const struct pod *pod, const json_t *request)
 {
 	json_t *extra = json_pack("{s:O}", "request", request);
 	const char *parts[] = {pod->rt->run_dir, pod->uid};
-	char link[16] = "rp", ip[CIDR_ADDRESS_SIZE];
+	char link[16] = NET_POD_LINK_PREFIX, ip[CIDR_ADDRESS_SIZE];
 
 	if (pod->ip) {
-		derive(link + 2, 12, parts, ARRAY_SIZE(parts));
+		derive(link + strlen(link), NET_POD_LINK_DIGITS, parts, ARRAY_SIZE(parts));
 		cidr_format_address(ip, pod->ip);
 		json_set(extra, "link", json_text(link));
 		json_set(extra, "ip", json_text(ip));
@@ -483,6 +490,37 @@ int pod_container_signal(struct pod_runtime *rt, const char *uid, const char *na
 	return pidfd < 0 ? pidfd : proc_signal(pidfd, signo);
 }
 
+bool pod_container_lives(struct pod_runtime *rt, const char *uid, const char *name,
+			 unsigned int attempt)
+{
+	struct pod *pod = pod_find(rt, uid);
+	struct pod_container *c = pod ? pod_container_find(pod, name, attempt) : NULL;
+	struct pollfd exit = {.fd = -1, .events = POLLIN};
+	autoclose int pidfd = -1;
+
+	if (!c || c->state != CONTAINER_RUNNING)
+		return false;
+	pidfd = monitor_open_process(&c->started.init);
+	exit.fd = pidfd;
+	return pidfd >= 0 && poll(&exit, 1, 0) == 0; /* readable: ended, not yet reaped */
+}
+
+json_t *pod_exec_target(struct pod_runtime *rt, const char *uid, const char *name,
+			unsigned int attempt)
+{
+	struct pod *pod = pod_find(rt, uid);
+	struct pod_container *c = pod ? pod_container_find(pod, name, attempt) : NULL;
+	autofree char *dir = NULL, *bundle = NULL, *root = NULL;
+
+	if (!c || c->state != CONTAINER_RUNNING || pod->state == POD_GOING)
+		return NULL;
+	dir = pod_container_dir(c);
+	bundle = mem_asprintf("%s/%s", rt->run_dir, dir);
+	root = mem_asprintf("%s/crun", rt->run_dir);
+	return json_pack("{s:s, s:s, s:s, s:s}", "id", c->id, "bundle", bundle, "crun",
+			 rt->crun_path, "root", root);
+}
+
 int pod_down(struct pod_runtime *rt, const char *uid, struct err *err)
 {
 	struct pod *pod;
@@ -495,7 +533,8 @@ int pod_down(struct pod_runtime *rt, const char *uid, struct err *err)
 	else if (pod->state == POD_GOING)
 		return 0;
 	pod->state = POD_GOING;
-	pod->report = pod->report_containers = false;
+	pod->report = pod->report_containers = pod->stalled = false;
+	loop_timer_stop(pod->retry);
 	pod_task_cancel(pod);
 	for (size_t i = 0; i < pod->n; i++)
 		pod->containers[i]->layers = layer_job_free(pod->containers[i]->layers);

@@ -14,6 +14,8 @@
 #define MINUTE_MS 60000
 #define CALLS_A_MINUTE 1000
 #define COMMITS_A_MINUTE 2000
+#define RESTART_MS 10000
+#define RESET_MS 600000
 #define ROUNDING_MS 1000 /* time stamps have whole seconds */
 
 /* ---- versions ---- */
@@ -44,29 +46,50 @@ void rule_foreign_objects_survive(struct invariants *iv, const struct invariants
 
 /* ---- availability ---- */
 
+/* Ages are told by the wall clock. After a restart it may have been set: then it is taken at its
+ * word, and what lies ahead was long ago. */
 static bool available(const struct invariants *iv, const json_t *pod,
 		      const struct invariants_limits *l)
 {
-	const json_t *since = json_object_get(iv->ready, object_uid(pod));
+	const json_t *ready = json_object_get(iv->ready, object_uid(pod));
+	int64_t now = invariants_wall_ms(iv), since = ready ? json_integer_value(ready) : 0;
 
-	return since && !object_deleting(pod) &&
-	       json_integer_value(since) + l->min_ready_s * 1000 <=
-		       (json_int_t)iv->w->now_ms + ROUNDING_MS;
+	return ready && !object_deleting(pod) &&
+	       (since > now || since + l->min_ready_s * 1000 <= now + ROUNDING_MS);
 }
 
 static int64_t count_available(const struct invariants *iv, const json_t *d, const json_t *but,
 			       const struct invariants_limits *l)
 {
-	const char *key;
+	const char *uid;
 	int64_t n = 0;
 	json_t *o;
 
-	json_object_foreach(iv->mirror, key, o) {
-		if (object_kind(o) == KIND_POD && !str_eq(object_uid(o), object_uid(but)) &&
-		    invariants_deployment_of(iv, o) == d)
+	json_object_foreach(iv->kinds[KIND_POD], uid, o) {
+		if (!str_eq(uid, object_uid(but)) && invariants_deployment_of(iv, o) == d)
 			n += available(iv, o, l);
 	}
 	return n;
+}
+
+/* A step can change the size and take it back: what was decided between is right. */
+static int64_t lowest_floor(const struct invariants *iv, const json_t *d, int64_t floor)
+{
+	const json_t *lowest = json_object_get(iv->floors, object_uid(d));
+
+	return lowest && json_integer_value(lowest) < floor ? json_integer_value(lowest) : floor;
+}
+
+void rule_floor_is_noted(struct invariants *iv, const struct invariants_event *e)
+{
+	struct invariants_limits l;
+	int64_t floor;
+
+	if (e->event->kind != KIND_DEPLOYMENT || !e->old)
+		return;
+	l = invariants_limits(e->old);
+	floor = lowest_floor(iv, e->old, l.recreate ? 0 : l.replicas - l.unavailable);
+	json_set(iv->floors, object_uid(e->old), json_integer(floor));
 }
 
 /* A person did it, to the pod or to what it belongs to. */
@@ -79,6 +102,17 @@ static bool by_hand(const struct invariants *iv, const json_t *pod)
 	       json_object_get(iv->by_hand, json_path_str(rs, "uid", ""));
 }
 
+/* The ReplicaSet was made smaller before the policy died: what became unready since then could not
+ * be known. */
+static bool decided_before(const struct invariants *iv, const json_t *pod)
+{
+	const json_t *ref = object_controller_ref(pod);
+	const json_t *size = json_object_get(iv->decided, json_path_str(ref, "uid", ""));
+	const json_t *rs = invariants_by_uid(iv, KIND_REPLICASET, json_path_str(ref, "uid", ""));
+
+	return size && json_integer_value(size) == json_path_int(rs, "spec.replicas", 0);
+}
+
 /*
  * Whoever takes an available pod away leaves as many as replicas less maxUnavailable. What becomes
  * unready by itself is not the policy's doing, and makes it no worse: an unready pod costs nothing
@@ -88,7 +122,7 @@ void rule_floor_is_kept(struct invariants *iv, const struct invariants_event *e)
 {
 	const json_t *pod = e->event->object, *d;
 	struct invariants_limits l;
-	int64_t left;
+	int64_t left, floor;
 
 	if (e->event->kind != KIND_POD || !e->old || object_deleting(e->old) ||
 	    !(object_deleting(pod) || e->event->type == STORE_DELETED) || by_hand(iv, pod))
@@ -97,15 +131,15 @@ void rule_floor_is_kept(struct invariants *iv, const struct invariants_event *e)
 	if (!d)
 		return;
 	l = invariants_limits(d);
-	if (l.recreate || !available(iv, e->old, &l))
+	if (l.recreate || !available(iv, e->old, &l) || decided_before(iv, pod))
 		return;
 	left = count_available(iv, d, pod, &l);
-	if (left < l.replicas - l.unavailable)
+	floor = lowest_floor(iv, d, l.replicas - l.unavailable);
+	if (left < floor)
 		world_violated(
 			iv->w, "floor_is_kept",
 			"Deployment %s: %lld pods are available after %s was taken, want %lld",
-			object_name(d), (long long)left, object_name(pod),
-			(long long)(l.replicas - l.unavailable));
+			object_name(d), (long long)left, object_name(pod), (long long)floor);
 }
 
 /* ---- surge ---- */
@@ -129,7 +163,7 @@ void rule_sets_are_not_exceeded(struct invariants *iv, const struct invariants_e
 {
 	const json_t *pod = e->event->object, *rs, *now;
 	int64_t n = 1, want, want_now;
-	const char *key;
+	const char *uid;
 	json_t *o;
 
 	if (e->event->kind != KIND_POD || e->event->type != STORE_ADDED)
@@ -137,8 +171,8 @@ void rule_sets_are_not_exceeded(struct invariants *iv, const struct invariants_e
 	rs = set_of(iv, pod);
 	if (!rs)
 		return;
-	json_object_foreach(iv->mirror, key, o)
-		n += object_kind(o) == KIND_POD && is_active(o) && object_is_controlled_by(o, rs);
+	json_object_foreach(iv->kinds[KIND_POD], uid, o)
+		n += is_active(o) && object_is_controlled_by(o, rs);
 	now = store_get_uid(iv->w->store, object_uid(rs));
 	want = json_path_int(rs, "spec.replicas", 1);
 	want_now = json_path_int(now, "spec.replicas", 0);
@@ -152,7 +186,7 @@ void rule_sets_are_not_exceeded(struct invariants *iv, const struct invariants_e
 void rule_recreate_never_mixes(struct invariants *iv, const struct invariants_event *e)
 {
 	const json_t *pod = e->event->object, *rs, *d;
-	const char *key;
+	const char *uid;
 	json_t *o;
 
 	if (e->event->kind != KIND_POD || e->event->type != STORE_ADDED)
@@ -161,8 +195,8 @@ void rule_recreate_never_mixes(struct invariants *iv, const struct invariants_ev
 	d = rs ? invariants_deployment_of(iv, rs) : NULL;
 	if (!d || !invariants_limits(d).recreate)
 		return;
-	json_object_foreach(iv->mirror, key, o) {
-		const json_t *other = object_kind(o) == KIND_POD ? set_of(iv, o) : NULL;
+	json_object_foreach(iv->kinds[KIND_POD], uid, o) {
+		const json_t *other = set_of(iv, o);
 		const char *phase = json_path_str(o, "status.phase", "Pending");
 
 		if (other && other != rs && invariants_deployment_of(iv, other) == d &&
@@ -177,12 +211,12 @@ void rule_recreate_never_mixes(struct invariants *iv, const struct invariants_ev
 /* Pods asked for by the ReplicaSets of D. */
 static int64_t sum_of_sets(const struct invariants *iv, const json_t *d)
 {
-	const char *key;
+	const char *uid;
 	int64_t n = 0;
 	json_t *o;
 
-	json_object_foreach(iv->mirror, key, o) {
-		if (object_kind(o) == KIND_REPLICASET && object_is_controlled_by(o, d))
+	json_object_foreach(iv->kinds[KIND_REPLICASET], uid, o) {
+		if (object_is_controlled_by(o, d))
 			n += json_path_int(o, "spec.replicas", 0);
 	}
 	return n;
@@ -194,17 +228,13 @@ static int64_t sum_of_sets(const struct invariants *iv, const json_t *d)
  */
 void rule_surge_is_kept(struct invariants *iv)
 {
-	const char *key;
+	const char *uid;
 	json_t *d;
 
-	json_object_foreach(iv->mirror, key, d) {
-		struct invariants_limits l;
-		int64_t sum, before;
+	json_object_foreach(iv->kinds[KIND_DEPLOYMENT], uid, d) {
+		struct invariants_limits l = invariants_limits(d);
+		int64_t sum = sum_of_sets(iv, d), before;
 
-		if (object_kind(d) != KIND_DEPLOYMENT)
-			continue;
-		l = invariants_limits(d);
-		sum = sum_of_sets(iv, d);
 		before = json_path_int(iv->sums, object_uid(d), 0);
 		if (sum > l.replicas + l.surge && sum > before)
 			world_violated(iv->w, "surge_is_kept",
@@ -244,15 +274,19 @@ static const json_t *desired(const struct invariants *iv, const char *app, const
 	return NULL;
 }
 
+/* By what the App object tells people: the record itself may be what is wrong. */
 static void note_failed(struct invariants *iv, const json_t *app)
 {
-	const json_t *doc = store_doc_get(iv->w->store, "apps", object_name(app));
+	const char *revision = json_path_str(app, "status.held.revision", "");
+	const json_t *since = json_object_get(iv->since, object_name(app));
+	uint64_t n = 0;
 
-	if (str_eq(json_path_str(app, "status.phase", ""), "Held") &&
-	    str_eq(json_path_str(doc, "held.kind", ""), "rollout") &&
-	    str_eq(json_path_str(doc, "held.inputs", ""),
-		   json_path_str(iv->inputs, object_name(app), "")) &&
-	    json_path(doc, "effective.objects"))
+	if (!str_eq(json_path_str(app, "status.phase", ""), "Held") ||
+	    !str_eq(json_path_str(app, "status.held.kind", ""), "rollout") ||
+	    json_object_size(json_path(app, "status.effective")) == 0)
+		return;
+	(void)str_parse_u64(&n, str_skip_prefix(revision, "rev-") ?: "", 0, UINT64_MAX);
+	if (since && n >= (uint64_t)json_integer_value(since))
 		json_set(iv->failed, object_name(app), json_true());
 }
 
@@ -332,6 +366,22 @@ void rule_held_set_is_complete(struct invariants *iv, const struct invariants_ev
 }
 
 /* ---- loops ---- */
+
+/* What ends again and again is given more time each time. By the wall clock, when the policy was
+ * away: so a clock that was set excuses. */
+void rule_restarts_wait(struct invariants *iv, const char *uid, const json_t *c)
+{
+	int64_t ended = json_path_int(c, "ended_ms", 0);
+	int64_t waited = (int64_t)iv->w->now_ms - ended;
+	int64_t ran = ended - json_path_int(c, "started_ms", 0);
+
+	if (json_path_int(c, "ends", 0) > 1 && iv->w->wall_jump_ms == 0 && ran < RESET_MS &&
+	    waited < RESTART_MS - ROUNDING_MS)
+		world_violated(
+			iv->w, "restarts_wait",
+			"pod %s: a container that ended before is started again after %lld ms, want %d",
+			uid, (long long)waited, RESTART_MS);
+}
 
 void rule_time_goes_on(struct invariants *iv)
 {

@@ -29,18 +29,26 @@ struct world_faults {
 
 /* What goes wrong from here on; NULL: nothing. */
 void world_set_faults(struct world *w, const struct world_faults *faults);
+/* Nothing goes wrong any more, not even what was going to; the clock is right. */
+void world_calm(struct world *w);
 /* Print all that happens. */
 void world_tell(struct world *w);
 
 /* The policy's store, for looking. */
 struct store *world_store(struct world *w);
 
-/* What the source holds from now on: {"app": {"objects": [...], "errors": [...]}}; a new revision.
- * Steals APPS. */
+/* What the source holds from now on: {"app": {"objects": [...], "errors": [...], "settings":
+ * {...}}}; a new revision. Steals APPS. */
 void world_push(struct world *w, json_t *apps);
 
-/* An image that image_resolve finds. An image whose name holds "broken" cannot be created as a
- * container. */
+/* What a person asks of APP (reconciler_app_action); ARGS is stolen, and may be NULL. */
+int world_act(struct world *w, const char *app, const char *action, json_t *args, struct err *err);
+/* The history of APP; owned by the caller. */
+json_t *world_history(struct world *w, const char *app);
+
+/* An image that image_resolve finds. One whose name holds "broken" cannot be created as a
+ * container; a container of one with "crash", "ends" or "fails" in it ends soon, badly, with 0 or
+ * with 3. */
 void world_add_image(struct world *w, const char *ref);
 void world_remove_image(struct world *w, const char *ref);
 
@@ -90,7 +98,10 @@ bool world_step(struct world *w);
 /* When that would happen; UINT64_MAX: never. */
 uint64_t world_next_ms(const struct world *w);
 
-/* Exit of the first running container of POD's deployment app label. */
+/* An end that nobody saw: 137, ContainerStatusUnknown. */
+#define WORLD_CODE_UNKNOWN (-1)
+
+/* Exit of the first running container of pod UID. */
 void world_exit_container(struct world *w, const char *uid, int code);
 
 /* Running containers whose image digest is that of REF. */

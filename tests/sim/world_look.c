@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "reconciler/object.h"
+#include "tests/sim/invariants.h"
 #include "tests/sim/world_priv.h"
 
 void world_add_image(struct world *w, const char *ref)
@@ -100,6 +101,7 @@ void world_exit_container(struct world *w, const char *uid, int code)
 		a->name = mem_strdup(name);
 		a->attempt = (unsigned int)json_path_int(c, "attempt", 0);
 		a->code = code;
+		a->by_chance = true;
 		return;
 	}
 }
@@ -147,4 +149,18 @@ struct store *world_store(struct world *w)
 const json_t *world_notices(const struct world *w)
 {
 	return w->notices;
+}
+
+int world_act(struct world *w, const char *app, const char *action, json_t *args, struct err *err)
+{
+	autojson *result = NULL, *owned = args;
+
+	if (str_eq(action, "retry"))
+		invariants_retried(w->invariants, app);
+	return reconciler_app_action(w->r, app, action, owned, &result, err);
+}
+
+json_t *world_history(struct world *w, const char *app)
+{
+	return reconciler_app_history(w->r, app);
 }

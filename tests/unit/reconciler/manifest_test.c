@@ -59,8 +59,8 @@ static const json_t *everything(void)
 }
 
 static const char *const cases[] = {
-	"slides", "defaults", "errors",  "unsupported", "volumes", "kinds",
-	"rules",  "secret",   "service", "image",       NULL,
+	"slides", "defaults", "errors", "unsupported", "volumes",    "kinds", "rules",
+	"secret", "service",  "image",  "job",         "jobs-wrong", NULL,
 };
 
 Test(manifest, golden)
