@@ -102,6 +102,13 @@ static bool wanted_image(struct reconciler *r, const json_t *pod, const json_t *
 				      pin ? pin : json_path_str(spec, "image", "")) == 1;
 }
 
+bool pod_act_image_is_here(struct reconciler *r, const json_t *pod, const json_t *spec)
+{
+	char digest[80];
+
+	return wanted_image(r, pod, spec, digest);
+}
+
 static void act_image_missing(struct reconciler *r, const json_t *pod, const json_t *spec,
 			      struct container_run *c)
 {
