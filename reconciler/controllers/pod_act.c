@@ -140,8 +140,8 @@ static void act_container_start(struct reconciler *r, const json_t *pod, struct 
 		act_image_missing(r, pod, spec, c);
 		return;
 	}
-	if (c->state == CONTAINER_EXITED && c->failure.kind == ERR_NONE)
-		c->attempt++;
+	c->attempt += c->spent;
+	c->spent = false;
 	if (pod_request_container(&request, pod, spec, c->attempt, digest, &env, &err) < 0) {
 		pod_act_container_failed(r, pod, c, &err);
 		return;

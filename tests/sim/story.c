@@ -253,11 +253,18 @@ static void check_idle(struct story *s)
 			       (unsigned long long)IDLE_MS / 1000);
 }
 
+static void add_images(struct story *s)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(image_names); i++)
+		world_add_image(s->w, image_names[i]);
+}
+
 /* A last revision that is good in all its parts, and new in all of them: nothing of it failed
  * before. */
 static void end_well(struct story *s)
 {
 	world_calm(s->w);
+	add_images(s);
 	for (int i = 0; i < STORY_APPS; i++) {
 		s->apps[i].invalid = s->apps[i].job_fails = s->apps[i].build_fails = false;
 		if (s->apps[i].job)
@@ -379,8 +386,7 @@ const char *story_tell(uint64_t seed, bool verbose)
 
 	if (verbose)
 		world_tell(s.w);
-	for (size_t i = 0; i < ARRAY_SIZE(image_names); i++)
-		world_add_image(s.w, image_names[i]);
+	add_images(&s);
 	world_fail_checks(s.w, "web:unready", "readiness", true);
 	choose_faults(&s);
 	begin(&s);

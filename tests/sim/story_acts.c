@@ -257,6 +257,17 @@ static void exit_one(struct story *s)
 		world_exit_container(s->w, object_uid(pod), story_pick(s, 2) ? 1 : 137);
 }
 
+/* Until it is quiet. */
+static void lose_image(struct story *s)
+{
+	const char *ref = good_images[story_pick(s, ARRAY_SIZE(good_images))];
+
+	if (story_pick(s, 2))
+		world_remove_image(s->w, ref);
+	else
+		world_replace_image(s->w, ref, "another");
+}
+
 static void crash(struct story *s)
 {
 	world_crash(s->w);
@@ -310,6 +321,7 @@ static const struct {
 	{ "ask for an action",         10, ask },
 	{ "make something by hand",     4, make_foreign },
 	{ "a container ends",           8, exit_one },
+	{ "an image is lost",           4, lose_image },
 	{ "the policy crashes",         8, crash },
 	{ "the policy crashes soon",   14, crash_soon },
 	{ "the host starts again",      3, reboot },
