@@ -47,8 +47,8 @@ static void print_app(struct strbuf *out, const json_t *app, bool objects)
 }
 
 static const char *const cases[] = {
-	"slides", "defaults", "errors",  "unsupported", "volumes", "kinds",
-	"rules",  "secret",   "service", "image",       NULL,
+	"slides",       "defaults", "errors", "unsupported", "volumes", "kinds", "checks",
+	"checks_right", "rules",    "secret", "service",     "image",   NULL,
 };
 
 Test(manifest, golden)
