@@ -9,7 +9,9 @@
 
 #include "base/strbuf.h"
 #include "reconciler/controllers/deployment.h"
+#include "reconciler/controllers/job.h"
 #include "reconciler/events.h"
+#include "reconciler/jobspec.h"
 #include "reconciler/sync_priv.h"
 
 #define GUARD_MIN_OBJECTS 10
@@ -240,6 +242,10 @@ static void keep_server_fields(json_t *o, const json_t *live)
 	if (json_path(live, "metadata.ownerReferences"))
 		json_path_set_new(o, "metadata.ownerReferences",
 				  json_incref(json_path(live, "metadata.ownerReferences")));
+	if (object_kind(o) == KIND_JOB) {
+		json_path_set_new(o, "metadata.uid", json_text(object_uid(live)));
+		(void)jobspec_generate(o);
+	}
 }
 
 /* A Pod's spec does not change in place: the old one goes, the new one comes when its name is free.
@@ -256,6 +262,28 @@ static bool replace_pod(struct application *x, const json_t *live, const json_t 
 		return false;
 	reconciler_delete(x->r, live);
 	x->waiting++;
+	return true;
+}
+
+/*
+ * A Job runs once: what made it the work it is does not change in place, and what is complete is
+ * not run again. True when there is nothing (more) to write.
+ */
+static bool settle_job(struct application *x, const json_t *live, const json_t *o)
+{
+	autofree char *changed = live ? jobspec_frozen(live, o) : NULL;
+
+	if (live && !changed && !object_deleting(live))
+		return false;
+	if (live) {
+		job_remember(x->r, live);
+		reconciler_delete(x->r, live);
+	}
+	if (job_was_done(x->r, o))
+		return true;
+	if (!job_leaves_pods(x->r, object_namespace(o), object_name(o)))
+		return false;
+	x->waiting++; /* two runs of one Job never overlap */
 	return true;
 }
 
@@ -280,6 +308,11 @@ static void write_object(struct application *x, const json_t *o)
 	if (namespace_is_going(x->r, o)) {
 		x->waiting++; /* written when the old one is gone */
 		return;
+	}
+	if (kind == KIND_JOB) {
+		if (settle_job(x, live, o))
+			return;
+		live = store_get(x->r->store, kind, object_namespace(o), object_name(o));
 	}
 	if (!live) {
 		(void)store_create(x->r->store, copy, NULL);
@@ -351,6 +384,17 @@ static void hand_over(struct application *x, struct app *to, const json_t *live,
 	reconciler_queue(x->r, WORK_APP, to->name);
 }
 
+/* What the app no longer has may run again when it comes back. */
+static void forget_job(struct reconciler *r, const char *key)
+{
+	autostrlist parts = {0};
+
+	strlist_split(&parts, key, '/');
+	assert(parts.n == 3);
+	if (str_eq(parts.items[0], kind_info(KIND_JOB)->name))
+		job_forget(r, parts.items[1], parts.items[2]);
+}
+
 static void prune(struct application *x)
 {
 	autojson *kept = json_array(), *old = json_deep_copy(ledger(x->app));
@@ -365,8 +409,10 @@ static void prune(struct application *x)
 			json_array_insert_new(kept, 0, json_text(key));
 			continue;
 		}
-		if (!live || !str_eq(owner, x->app->name))
+		if (!live || !str_eq(owner, x->app->name)) {
+			forget_job(x->r, key);
 			continue; /* gone, or another app's by now */
+		}
 		to = object_deleting(live) ? NULL : heir(x->r, x->app, key);
 		if (to) {
 			hand_over(x, to, live, key);

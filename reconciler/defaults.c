@@ -221,6 +221,25 @@ static void template_defaults(json_t *o)
 		pod_spec_defaults(spec);
 }
 
+/* One pod to its end when nothing says otherwise; the labels of the pods are the Job's, too. */
+static void job_defaults(json_t *o)
+{
+	json_t *spec = json_object_get(o, "spec");
+	json_t *labels = json_path(spec, "template.metadata.labels");
+	json_t *meta = json_object_get(o, "metadata");
+	bool policy = json_object_get(spec, "podFailurePolicy");
+
+	if (!json_is_object(spec))
+		return;
+	if (!json_object_get(spec, "completions") && !json_object_get(spec, "parallelism"))
+		json_set(spec, "completions", json_integer(1));
+	set_missing(spec, "parallelism", json_integer(1));
+	set_missing(spec, "podReplacementPolicy",
+		    json_text(policy ? "Failed" : "TerminatingOrFailed"));
+	if (json_is_object(labels) && json_object_size(json_object_get(meta, "labels")) == 0)
+		json_set(meta, "labels", json_deep_copy(labels));
+}
+
 static void strategy_defaults(json_t *o)
 {
 	json_t *strategy = json_object_get(json_object_get(o, "spec"), "strategy");
@@ -378,6 +397,10 @@ void defaults_apply(enum kind kind, json_t *o)
 		template_defaults(o);
 		break;
 	case KIND_REPLICASET:
+		template_defaults(o);
+		break;
+	case KIND_JOB:
+		job_defaults(o);
 		template_defaults(o);
 		break;
 	case KIND_SERVICE:

@@ -8,8 +8,10 @@
 
 #include "base/strbuf.h"
 #include "reconciler/controllers/deployment.h"
+#include "reconciler/controllers/job.h"
 #include "reconciler/controllers/pod_status.h"
 #include "reconciler/controllers/replicaset.h"
+#include "reconciler/jobspec.h"
 #include "reconciler/sync_priv.h"
 
 /* A missing ConfigMap may still come with another app of the same revision. */
@@ -75,13 +77,12 @@ static bool check_crash_loop(struct follow *f, const json_t *pod)
 	return false;
 }
 
-static void check_pod(struct follow *f, const json_t *pod)
+/* What stands in the way of POD's start, as far as waiting does not mend it. */
+static void check_obstacle(struct follow *f, const json_t *pod)
 {
 	const char *message = "", *reason = pod_status_failure(pod, &message);
 
-	if (object_deleting(pod) || f->result == FOLLOW_FAILED || check_crash_loop(f, pod))
-		return;
-	if (!reason)
+	if (!reason || object_deleting(pod) || f->result == FOLLOW_FAILED)
 		return;
 	if (is_config_error(reason) && age_ms(f->r, pod) < CONFIG_PATIENCE_MS) {
 		look_again(f, CONFIG_PATIENCE_MS);
@@ -92,14 +93,22 @@ static void check_pod(struct follow *f, const json_t *pod)
 		      message);
 }
 
-static void check_pods_of(struct follow *f, const json_t *owner)
+static void check_pod(struct follow *f, const json_t *pod)
+{
+	if (object_deleting(pod) || f->result == FOLLOW_FAILED || check_crash_loop(f, pod))
+		return;
+	check_obstacle(f, pod);
+}
+
+static void check_pods_of(struct follow *f, const json_t *owner,
+			  void (*check)(struct follow *f, const json_t *pod))
 {
 	autojson *pods = store_owned(f->r->store, KIND_POD, owner);
 	json_t *pod;
 	size_t i;
 
 	json_array_foreach(pods, i, pod)
-		check_pod(f, pod);
+		check(f, pod);
 }
 
 /* The ReplicaSet of a Deployment's current template: the one that carries the same revision. */
@@ -153,7 +162,7 @@ static void follow_deployment(struct follow *f, const json_t *d)
 		return;
 	progress(f, d, rs ? json_path_int(rs, "status.availableReplicas", 0) : 0, want);
 	if (rs)
-		check_pods_of(f, rs);
+		check_pods_of(f, rs, check_pod);
 	if (observed)
 		check_deadline(f, d);
 }
@@ -185,7 +194,7 @@ static void follow_replicaset(struct follow *f, const json_t *rs)
 	    have == want && json_path_int(rs, "status.replicas", 0) == want)
 		return;
 	progress(f, rs, have, want);
-	check_pods_of(f, rs);
+	check_pods_of(f, rs, check_pod);
 	check_age(f, rs);
 }
 
@@ -215,12 +224,43 @@ static void follow_pod(struct follow *f, const json_t *pod)
 		check_age(f, pod);
 }
 
+/* A Job is up when it is complete; a suspended one has nothing to do. */
+static void follow_job(struct follow *f, const json_t *wanted, const json_t *live)
+{
+	autofree char *other = live ? jobspec_frozen(live, wanted) : NULL;
+	const char *reason = "", *message = "";
+
+	if (!live || other) { /* it ran before, or it is still to be made */
+		if (!job_was_done(f->r, wanted))
+			progress(f, wanted, 0, json_path_int(wanted, "spec.completions", 1));
+		return;
+	}
+	if (job_complete(live) || json_path_bool(live, "spec.suspend", false))
+		return;
+	progress(f, live, json_path_int(live, "status.succeeded", 0),
+		 json_path_int(live, "spec.completions", 1));
+	if (f->result == FOLLOW_FAILED)
+		return;
+	if (!job_failed(live, &reason, &message)) {
+		check_pods_of(f, live, check_obstacle); /* its own limit ends a loop */
+		return;
+	}
+	f->result = FOLLOW_FAILED;
+	(void)err_set(f->err, ERR_INVALID, ENOEXEC, reason,
+		      "job %s: %s: `recond logs job/%s -n %s` shows its output", object_name(live),
+		      message, object_name(live), object_namespace(live));
+}
+
 static void follow_one(struct follow *f, const json_t *wanted)
 {
 	enum kind kind = object_kind(wanted);
 	const json_t *live =
 		store_get(f->r->store, kind, object_namespace(wanted), object_name(wanted));
 
+	if (kind == KIND_JOB) {
+		follow_job(f, wanted, live);
+		return;
+	}
 	if (!live) {
 		progress(f, wanted, 0, 1);
 		return;

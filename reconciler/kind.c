@@ -53,6 +53,11 @@ static const struct kind_info kinds[KIND_N_] = {
 		.plural = "deployments", .singular = "deployment", .short_names = "deploy",
 		.namespaced = true, .from_source = true, .generation = true, .apply_order = 80,
 	},
+	[KIND_JOB] = {
+		.api_version = "batch/v1", .group = "batch", .version = "v1", .name = "Job",
+		.plural = "jobs", .singular = "job", .short_names = "",
+		.namespaced = true, .from_source = true, .generation = true, .apply_order = 85,
+	},
 	[KIND_APP] = {
 		.api_version = "recond.dev/v1", .group = "recond.dev", .version = "v1", .name = "App",
 		.plural = "apps", .singular = "app", .short_names = "",

@@ -16,6 +16,7 @@ enum kind {
 	KIND_POD,
 	KIND_REPLICASET,
 	KIND_DEPLOYMENT,
+	KIND_JOB,
 	KIND_EVENT,
 	KIND_IMAGE, /* recond.dev/v1: a build */
 	KIND_APP,   /* recond.dev/v1: desired and effective of one app; written by recond alone */

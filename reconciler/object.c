@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "reconciler/jobspec.h"
 
 static const json_t *meta(const json_t *o)
 {
@@ -357,6 +358,8 @@ json_t *object_normalised(const json_t *o)
 		namespace_normalise(copy);
 	if (str_eq(kind, "Pod") && json_is_object(spec))
 		(void)json_object_del(spec, "nodeName");
+	if (str_eq(kind, "Job"))
+		jobspec_strip(copy);
 	(void)json_object_del(copy, "status");
 	for (size_t i = 0; i < ARRAY_SIZE(server_metadata); i++)
 		if (json_is_object(m))

@@ -187,12 +187,13 @@ static void plan_roll(struct plan_app *app, const json_t *o)
 	enum kind kind = object_kind(o);
 	struct plan_change *change;
 
-	if (kind == KIND_DEPLOYMENT)
+	if (kind == KIND_DEPLOYMENT || kind == KIND_JOB)
 		look_at_pod(&roll, json_path(o, "spec.template.spec"));
 	else if (kind == KIND_POD)
 		look_at_pod(&roll, json_object_get(o, "spec"));
 	if (roll.why.len) {
-		change = plan_change_add(app, kind == KIND_POD ? PLAN_REPLACE : PLAN_ROLL, o);
+		change =
+			plan_change_add(app, kind == KIND_DEPLOYMENT ? PLAN_ROLL : PLAN_REPLACE, o);
 		change->why = strbuf_take(&roll.why);
 		change->object = diff_masked(o);
 	}

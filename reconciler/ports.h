@@ -4,7 +4,10 @@
  * outside of itself; cmd/ implements them with watch, builder and runtime, tests with fakes in
  * virtual time. A call only starts something and never blocks; its answer comes later through one
  * of the reconciler_* functions of reconciler.h. Answers may be slow, missing, repeated or late:
- * the policy decides by levels and asks again.
+ * the policy decides by levels, and asks again what is not answered within a minute (effects.c). So
+ * each call may be repeated: what is under way goes on, what is done is answered once more.
+ * Only two things may not get lost while the process lives: that a container ended, and that a pod
+ * that nobody took down is gone; what is found at start tells them again.
  */
 #pragma once
 
@@ -69,7 +72,7 @@ struct ports {
 	 */
 	void (*sandbox_up)(void *data, const json_t *request);
 	void (*container_start)(void *data, const json_t *request);
-	/* SIGNO 0 means the stop signal of the container's image. */
+	/* SIGNO 0 means the stop signal of the container's spec or image. */
 	void (*container_signal)(void *data, const char *uid, const char *name,
 				 unsigned int attempt, int signo);
 	void (*pod_down)(void *data, const char *uid);
@@ -80,10 +83,10 @@ struct ports {
 	/*
 	 * Run one probe or hook of a container. REQUEST: {"podUid", "container", "attempt", "type":
 	 * "exec|httpGet|tcpSocket|grpc", "timeoutMs", exec: "command": [..]; httpGet: "host",
-	 * "port", "path", "scheme", "headers": [[name, value]..], "userAgent"; tcpSocket: "host",
-	 * "port"; grpc: "host", "port", "service"}. Names and ports are resolved already, an empty
-	 * host means the pod itself. Answer: reconciler_check_done with ID, once; a repeated ID is
-	 * ignored while it runs.
+	 * "port", "path", "scheme", "headers": [[name, value]..], "userAgent", "anyStatus" (of a
+	 * hook: any answer is well); tcpSocket: "host", "port"; grpc: "host", "port", "service"}.
+	 * Names and ports are resolved already, an empty host means the pod itself. Answer:
+	 * reconciler_check_done with ID, once; a repeated ID is ignored while it runs.
 	 */
 	void (*check)(void *data, const char *id, const json_t *request);
 	/* Give up ID if it runs: no answer comes any more. */

@@ -22,6 +22,7 @@
 enum work {
 	WORK_DEPLOYMENT, /* key "namespace/name" */
 	WORK_REPLICASET, /* key "namespace/name" */
+	WORK_JOB,        /* key "namespace/name" */
 	WORK_POD,        /* key uid */
 	WORK_PROBE,      /* key uid of a pod */
 	WORK_NAMESPACE,  /* key name */
@@ -29,6 +30,7 @@ enum work {
 	WORK_APP,        /* key app */
 	WORK_BUILD,      /* key build id */
 	WORK_EVENTS,     /* key "": expiry of old events */
+	WORK_QUESTION,   /* key of effects.c: an answer that did not come */
 	WORK_N_,
 };
 
@@ -36,7 +38,7 @@ struct pods;   /* controllers/pod_run.h: what is known of running pods */
 struct apps;   /* sync.h: desired and effective of every app */
 struct events; /* events.h: the recorder */
 
-struct effect;
+struct effects; /* effects_priv.h: what to do on the host, and what was asked of it */
 
 struct reconciler {
 	struct store *store;
@@ -49,8 +51,7 @@ struct reconciler {
 	struct pods *pods;
 	struct apps *apps;
 	struct events *events;
-	struct effect *effects; /* wait for the commit of the transaction that intends them */
-	size_t n_effects, cap_effects;
+	struct effects *effects; /* wait for the commit of the transaction that intends them */
 	unsigned int watch_id;
 	bool recovered;
 	bool pass_open; /* between store_begin and store_commit */

@@ -206,6 +206,7 @@ static json_t *template_of(json_t *o)
 		return o;
 	case KIND_DEPLOYMENT:
 	case KIND_REPLICASET:
+	case KIND_JOB:
 		return json_path(o, "spec.template");
 	default:
 		return NULL;

@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "reconciler/controllers/job.h"
 #include "reconciler/rollout_priv.h"
 
 #define RETRY_WAITING_MS                                                                           \
@@ -124,7 +125,8 @@ static bool all_there(struct reconciler *r, const struct app *app, const json_t 
 	json_array_foreach(json_object_get(set, "objects"), i, o) {
 		autofree char *key = app_object_key(o);
 
-		if (!set_live(r, o) && !json_list_has(skip, key))
+		if (!set_live(r, o) && !json_list_has(skip, key) &&
+		    !(object_kind(o) == KIND_JOB && job_was_done(r, o)))
 			return false;
 	}
 	return true;

@@ -11,7 +11,6 @@
 #include "base/str.h"
 #include "reconciler/reconciler_priv.h"
 #include "reconciler/sync.h"
-#define KIND_JOB KIND_N_ /* TMP */
 
 /* Why an app's desired set is not its effective set. */
 enum hold {
@@ -115,6 +114,7 @@ struct source {
 	char *revision;
 	json_t *apps; /* as given to reconciler_revision */
 	bool decoding;
+	unsigned int n_failures; /* of decoding, in a row */
 };
 
 struct apps {

@@ -338,6 +338,9 @@ static void check_rules(const struct validation *v, enum kind kind, const json_t
 	case KIND_REPLICASET:
 		validate_replicaset(v, o);
 		break;
+	case KIND_JOB:
+		validate_job(v, o);
+		break;
 	case KIND_SERVICE:
 		validate_service(v, o);
 		break;

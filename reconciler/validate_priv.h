@@ -37,8 +37,12 @@ void validate_container(const struct validation *v, const struct path *path,
 void validate_checks(const struct validation *v, const struct path *path, const json_t *pod_spec,
 		     const json_t *container, bool init);
 
+/* A workload's selector: it selects something, and that is the template's labels. */
+void validate_selector(const struct validation *v, const json_t *spec);
+
 void validate_deployment(const struct validation *v, const json_t *o);
 void validate_replicaset(const struct validation *v, const json_t *o);
+void validate_job(const struct validation *v, const json_t *o);
 void validate_service(const struct validation *v, const json_t *o);
 void validate_configmap(const struct validation *v, const json_t *o);
 void validate_secret(const struct validation *v, const json_t *o);

@@ -6,7 +6,7 @@ _recond() {
 	get)
 		options='--namespace --all-namespaces --selector --field-selector --output --no-headers --watch --socket --help'
 		outputs='wide json yaml name'
-		words='namespaces configmaps secrets services pods replicasets deployments events images apps' ;;
+		words='namespaces configmaps secrets services pods replicasets deployments jobs events images apps' ;;
 	status)
 		options='--output --watch --wait --timeout --socket --help'
 		outputs='json'

@@ -29,7 +29,7 @@ complete -c recond -n '__fish_seen_subcommand_from get' -l no-headers -d 'leave 
 complete -c recond -n '__fish_seen_subcommand_from get' -l watch -s w -d 'go on showing changes'
 complete -c recond -n '__fish_seen_subcommand_from get' -l socket -r -d 'the daemon\'s socket (default: $RECOND_SOCKET, /run/recond/recond.sock)'
 complete -c recond -n '__fish_seen_subcommand_from get' -l help -s h -d 'print this help'
-complete -c recond -n '__fish_seen_subcommand_from get' -f -a 'namespaces configmaps secrets services pods replicasets deployments events images apps'
+complete -c recond -n '__fish_seen_subcommand_from get' -f -a 'namespaces configmaps secrets services pods replicasets deployments jobs events images apps'
 complete -c recond -n '__fish_seen_subcommand_from status' -l output -s o -x -a 'json' -d 'print in another format'
 complete -c recond -n '__fish_seen_subcommand_from status' -l watch -s w -d 'go on showing changes'
 complete -c recond -n '__fish_seen_subcommand_from status' -l wait -d 'show changes until every app is verified, held or invalid'

@@ -8,6 +8,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "reconciler/controllers/job.h"
+
 static bool kind_can_be_owned(enum kind kind)
 {
 	return kind != KIND_EVENT && kind != KIND_NAMESPACE && kind != KIND_APP;
@@ -61,9 +63,12 @@ void garbage_orphans_reconcile(struct reconciler *r, const char *key)
 		return;
 	dependents = store_dependents(r->store, key);
 	json_array_foreach(dependents, i, object) {
-		if (kind_can_be_owned(object_kind(object)) && !has_solid_owner(r, object) &&
-		    !object_deleting(object))
+		if (!kind_can_be_owned(object_kind(object)) || has_solid_owner(r, object))
+			continue;
+		if (!object_deleting(object))
 			reconciler_delete(r, object);
+		if (object_kind(object) == KIND_POD)
+			job_release_pod(r, store_get_uid(r->store, object_uid(object)));
 	}
 }
 

@@ -9,7 +9,9 @@
 #include <signal.h>
 #include <string.h>
 
+#include "reconciler/controllers/job_pods.h"
 #include "reconciler/controllers/pod_check.h"
+#include "reconciler/controllers/pod_phase.h"
 #include "reconciler/controllers/pod_request.h"
 #include "reconciler/events.h"
 #include "reconciler/sync.h"
@@ -199,6 +201,27 @@ static void act_container(struct reconciler *r, const json_t *pod, struct pod_ru
 	}
 }
 
+/*
+ * The end of a pod that is on its way out. A Job counts its own first, and takes its finalizer from
+ * it; what ended without having said how ended badly.
+ */
+static void forget(struct reconciler *r, const json_t *pod)
+{
+	autojson *copy = NULL;
+
+	if (!job_pod_uncounted(pod)) {
+		queue_remove(r->queue, WORK_PROBE, object_uid(pod));
+		pods_remove(r->pods, object_uid(pod));
+		(void)store_delete(r->store, KIND_POD, object_namespace(pod), object_name(pod));
+		return;
+	}
+	if (pod_phase_is_terminal(json_path_str(pod, "status.phase", "")))
+		return;
+	copy = json_deep_copy(pod);
+	json_path_set_new(copy, "status.phase", json_text("Failed"));
+	(void)store_update_status(r->store, copy);
+}
+
 bool pod_act(struct reconciler *r, const json_t *pod, struct pod_run *run, const struct pod_step *s)
 {
 	assert(s->type != POD_STEP_NONE);
@@ -211,9 +234,7 @@ bool pod_act(struct reconciler *r, const json_t *pod, struct pod_run *run, const
 		effect_pod_down(r, run->uid);
 		return true;
 	case POD_STEP_FORGET:
-		queue_remove(r->queue, WORK_PROBE, run->uid);
-		pods_remove(r->pods, object_uid(pod));
-		(void)store_delete(r->store, KIND_POD, object_namespace(pod), object_name(pod));
+		forget(r, pod);
 		return false;
 	default:
 		assert(s->c);

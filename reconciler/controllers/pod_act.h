@@ -7,7 +7,7 @@
 #include "reconciler/controllers/pod_plan.h"
 #include "reconciler/reconciler_priv.h"
 
-/* Carry out step S of POD; false when it was the last: RUN is gone. */
+/* Carry out step S of POD; false when it was the last: RUN may be gone. */
 bool pod_act(struct reconciler *r, const json_t *pod, struct pod_run *run,
 	     const struct pod_step *s);
 

@@ -8,9 +8,9 @@
 #include <assert.h>
 #include <string.h>
 
+#include "reconciler/controllers/template.h"
 #include "reconciler/controllers/victims.h"
 #include "reconciler/events.h"
-#include "reconciler/sync.h"
 
 #define COMPONENT "replicaset-controller"
 #define RETRY_MIN_MS 1000
@@ -117,32 +117,6 @@ void replicaset_queue_matching(struct reconciler *r, const json_t *pod)
 
 /* ---- scaling ---- */
 
-static json_t *pod_object(struct reconciler *r, const json_t *rs)
-{
-	json_t *pod = json_pack("{s:s, s:s, s:{}}", "apiVersion", "v1", "kind", "Pod", "metadata");
-	static const char *const copied[] = {"labels", "annotations", "finalizers"};
-	const json_t *template = json_path(rs, "spec.template");
-	autofree char *base = mem_asprintf("%s-", object_name(rs));
-	const char *app = sync_owner_app(r, rs);
-	json_t *metadata = json_object_get(pod, "metadata");
-
-	for (size_t i = 0; i < ARRAY_SIZE(copied); i++) {
-		const json_t *from =
-			json_object_get(json_object_get(template, "metadata"), copied[i]);
-
-		if (from)
-			json_set(metadata, copied[i], json_deep_copy(from));
-	}
-	if (app) /* not in the template: moving to another app is no reason to roll */
-		object_set_annotation(pod, SYNC_ANNOTATION_APP, app);
-	json_set(metadata, "generateName", json_text(base));
-	json_set(metadata, "namespace", json_text(object_namespace(rs)));
-	json_set(metadata, "ownerReferences", json_pack("[o]", object_owner_ref(rs)));
-	json_set(pod, "spec", json_deep_copy(json_object_get(template, "spec")));
-	json_path_set_new(pod, "spec.nodeName", json_text(r->node_name));
-	return pod;
-}
-
 struct creation {
 	struct reconciler *r;
 	const json_t *rs;
@@ -152,7 +126,7 @@ struct creation {
 static bool create_pod(void *data)
 {
 	struct creation *c = data;
-	autojson *pod = pod_object(c->r, c->rs);
+	autojson *pod = template_pod(c->r, c->rs);
 	const json_t *created = NULL;
 
 	if (store_create(c->r->store, pod, &created) != 0) {

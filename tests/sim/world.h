@@ -29,6 +29,8 @@ struct world_faults {
 
 /* What goes wrong from here on; NULL: nothing. */
 void world_set_faults(struct world *w, const struct world_faults *faults);
+/* Nothing goes wrong any more, not even what was going to; the clock is right. */
+void world_calm(struct world *w);
 /* Print all that happens. */
 void world_tell(struct world *w);
 
@@ -44,8 +46,9 @@ int world_act(struct world *w, const char *app, const char *action, json_t *args
 /* The history of APP; owned by the caller. */
 json_t *world_history(struct world *w, const char *app);
 
-/* An image that image_resolve finds. An image whose name holds "broken" cannot be created as a
- * container. */
+/* An image that image_resolve finds. One whose name holds "broken" cannot be created as a
+ * container; a container of one with "crash", "ends" or "fails" in it ends soon, badly, with 0 or
+ * with 3. */
 void world_add_image(struct world *w, const char *ref);
 void world_remove_image(struct world *w, const char *ref);
 

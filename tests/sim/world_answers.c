@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/str.h"
 #include "tests/sim/world_priv.h"
@@ -32,10 +33,10 @@ static json_t *started_info(const char *uid)
 			 "2027-01-15T08:00:00Z");
 }
 
-static json_t *ended_info(int code)
+static json_t *ended_info(const json_t *c, int code)
 {
 	return json_pack("{s:i, s:s, s:s}", "exit_code", code, "started_at", "2027-01-15T08:00:00Z",
-			 "finished_at", "2027-01-15T08:00:01Z");
+			 "finished_at", json_path_str(c, "ended_at", "2027-01-15T08:00:01Z"));
 }
 
 /* The error of a worker that was interrupted or had bad luck. */
@@ -69,15 +70,20 @@ static void answer_sandbox(struct world *w, const struct answer *a)
 /* A container that ends by itself: because of its image, or by chance. */
 static void plan_end(struct world *w, const struct answer *a)
 {
-	bool crashes = world_image_is(w, a->extra, "crash");
+	bool crashes = world_image_is(w, a->extra, "crash"),
+	     ends = world_image_is(w, a->extra, "ends");
+	bool fails = world_image_is(w, a->extra, "fails"), early = crashes || ends || fails;
 	struct answer *end;
 
-	if (!crashes && !world_happens(w, w->faults.exits))
+	if (!early && !world_happens(w, w->faults.exits))
 		return;
-	end = world_owe(w, ANSWER_EXIT, a->id, world_some_ms(w, crashes ? 4000 : 60000));
+	end = world_owe(w, ANSWER_EXIT, a->id, world_some_ms(w, early ? 4000 : 60000));
 	end->name = mem_strdup(a->name);
 	end->attempt = a->attempt;
+	end->by_chance = !crashes;
 	end->code = world_happens(w, 500) ? 1 : 137;
+	if (ends || fails)
+		end->code = fails ? 3 : 0;
 }
 
 static void start(struct world *w, const struct answer *a)
@@ -121,7 +127,8 @@ static void answer_start(struct world *w, const struct answer *a)
 static void answer_exit(struct world *w, const struct answer *a)
 {
 	json_t *c = world_container(w, a->id, a->name);
-	autojson *info = ended_info(a->code);
+	autojson *info = NULL;
+	char now[CLOCK_RFC3339_SIZE];
 
 	if (!c || !json_path_bool(c, "running", false) ||
 	    json_path_int(c, "attempt", 0) != (json_int_t)a->attempt)
@@ -129,6 +136,9 @@ static void answer_exit(struct world *w, const struct answer *a)
 	world_trace(w, "exit %s attempt %u code %d", a->id, a->attempt, a->code);
 	json_set(c, "running", json_false());
 	json_set(c, "code", json_integer(a->code));
+	clock_format_rfc3339(now, world_ports.realtime_ns(w));
+	json_set(c, "ended_at", json_text(now));
+	info = ended_info(c, a->code);
 	json_set(c, "told", json_boolean(!w->muted));
 	if (!w->muted)
 		reconciler_container_exited(w->r, a->id, a->name, a->attempt, info);
@@ -145,7 +155,7 @@ static void report_container(struct world *w, const char *uid, const char *name,
 {
 	unsigned int attempt = (unsigned int)json_path_int(c, "attempt", 0);
 	autojson *started = started_info(uid);
-	autojson *ended = ended_info((int)json_path_int(c, "code", 0));
+	autojson *ended = ended_info(c, (int)json_path_int(c, "code", 0));
 	struct err err;
 
 	if (json_path_bool(c, "cut", false)) {

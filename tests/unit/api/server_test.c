@@ -70,7 +70,7 @@ Test(server, answers_what_a_client_asks_first)
 	cr_expect_eq(fixture_get(&f, "/version", NULL, &j), 200);
 	cr_expect_str_eq(json_path_str(j, "recondVersion", ""), "0.0.1");
 	cr_expect_eq(fixture_get(&f, "/apis", NULL, &groups), 200);
-	cr_expect_eq(json_array_size(json_object_get(groups, "groups")), 2);
+	cr_expect_eq(json_array_size(json_object_get(groups, "groups")), 3);
 	cr_expect_eq(fixture_get(&f, "/apis/apps/v1", NULL, NULL), 200);
 	cr_expect_eq(fixture_get(&f, "/apis/apps/v2", NULL, NULL), 404);
 	cr_expect_eq(fixture_get(&f, "/apis/recond.dev", NULL, NULL), 200);

@@ -183,7 +183,7 @@ static const struct {
 	  "REPOSITORY   TAG      DIGEST         CREATED   SIZE\nsite/page    latest   0123456789ab   ", NULL },
 	{ "a log that is not there", "logs a", 1, "",
 	  "Error from server (BadRequest): container \"c\" in pod \"a\" is waiting to start: ContainerCreating\n" },
-	{ "a log of a kind without", "logs svc/a", 2, "", "error: only pods, deployments and replica sets have logs\n" },
+	{ "a log of a kind without", "logs svc/a", 2, "", "error: only pods, deployments, replica sets and jobs have logs\n" },
 	{ "versions", "version", 0, "client: " RECOND_VERSION "\ndaemon: 0.0.1\n", "" },
 	{ "no daemon", "get pods --socket /no/such/socket", 2, "",
 	  "recond: no daemon answers on '/no/such/socket': No such file or directory\n" },

@@ -47,8 +47,9 @@ static void print_app(struct strbuf *out, const json_t *app, bool objects)
 }
 
 static const char *const cases[] = {
-	"slides",       "defaults", "errors", "unsupported", "volumes", "kinds", "checks",
-	"checks_right", "rules",    "secret", "service",     "image",   NULL,
+	"slides",  "defaults", "errors",       "unsupported", "volumes",
+	"kinds",   "checks",   "checks_right", "rules",       "secret",
+	"service", "image",    "job",          "jobs-wrong",  NULL,
 };
 
 Test(manifest, golden)
