@@ -44,11 +44,16 @@ static json_t *started_info(const struct world *w, const char *uid)
 static json_t *ended_info(const struct world *w, const json_t *c)
 {
 	char started[CLOCK_RFC3339_SIZE], ended[CLOCK_RFC3339_SIZE];
+	int code = (int)json_path_int(c, "code", 0);
+	json_t *info;
 
 	stamp(started, w, json_path_int(c, "started_ms", 0));
 	stamp(ended, w, json_path_int(c, "ended_ms", 0));
-	return json_pack("{s:i, s:s, s:s}", "exit_code", (int)json_path_int(c, "code", 0),
+	info = json_pack("{s:i, s:s, s:s}", "exit_code", code == WORLD_CODE_UNKNOWN ? 137 : code,
 			 "started_at", started, "finished_at", ended);
+	if (code == WORLD_CODE_UNKNOWN)
+		json_set(info, "reason", json_text("ContainerStatusUnknown"));
+	return info;
 }
 
 /* The error of a worker that was interrupted or had bad luck. */
