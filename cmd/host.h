@@ -24,6 +24,7 @@ struct decoding;
 struct prober;
 struct image_job;
 struct build_job;
+struct collecting;
 
 /* A source as watched, and its newest revision. */
 struct host_source {
@@ -53,6 +54,7 @@ struct host {
 	size_t n_image_jobs, cap_image_jobs;
 	struct build_job **build_jobs;
 	size_t n_build_jobs, cap_build_jobs;
+	struct collecting *collecting;
 	json_t *ready_images; /* digest -> true: every layer is unpacked */
 };
 
@@ -73,6 +75,12 @@ int port_image_resolve(void *data, char *ret, const char *ref);
 void port_image_get(void *data, const char *ref);
 void port_image_stop(struct host *h);
 json_t *port_image_list(void *data);
+
+/* port_collect.c: removing images that nothing needs. port_collect: how it stands, after asking for
+ * a collection with BEGIN; owned by the caller. */
+void port_collect_start(struct host *h);
+void port_collect_stop(struct host *h);
+json_t *port_collect(void *data, bool begin, bool all);
 
 /* port_build.c: builds. */
 void port_build_plan(void *data, const char *id, const char *source, const char *revision,

@@ -346,8 +346,10 @@ static bool is_enough(const struct collection *c)
 
 static int remove_blob(struct collection *c, const char *hex, struct err *err)
 {
-	if (unlinkat(c->store->blobs_fd, hex, 0) < 0 && errno != ENOENT)
-		return err_errno(err, errno, "remove blob %s", hex);
+	int r = fs_remove_tree(c->store->blobs_fd, hex);
+
+	if (r < 0)
+		return err_errno(err, r, "remove blob %s", hex);
 	c->result.blobs++;
 	FAILPOINT("collect.after_blob");
 	return 0;
@@ -364,7 +366,7 @@ static int remove_layer(struct collection *c, const char *hex, struct err *err)
 
 /* What of LIST nothing refers to any more goes. */
 static int remove_freed(struct collection *c, const json_t *counts, const json_t *list,
-			int (*remove)(struct collection *c, const char *hex, struct err *err),
+			int (*discard)(struct collection *c, const char *hex, struct err *err),
 			struct err *err)
 {
 	const json_t *e;
@@ -375,15 +377,17 @@ static int remove_freed(struct collection *c, const json_t *counts, const json_t
 		const char *digest = json_string_value(e);
 
 		if (r == 0 && json_integer_value(json_object_get(counts, digest)) == 0)
-			r = remove(c, digest_hex(digest), err);
+			r = discard(c, digest_hex(digest), err);
 	}
 	return r;
 }
 
 static int remove_record(struct collection *c, struct unit *u, struct err *err)
 {
-	if (unlinkat(u->dirfd, u->id, 0) < 0 && errno != ENOENT)
-		return err_errno(err, errno, "remove record %s", u->id);
+	int r = fs_remove_tree(u->dirfd, u->id);
+
+	if (r < 0)
+		return err_errno(err, r, "remove record %s", u->id);
 	u->gone = true;
 	c->result.records++;
 	if (!u->image)
@@ -464,7 +468,7 @@ static bool is_stray(const json_t *counts, int dirfd, const char *name)
 
 /* What is in DIRFD and no unit ever referred to. */
 static int remove_strays(struct collection *c, int dirfd, const json_t *counts,
-			 int (*remove)(struct collection *c, const char *hex, struct err *err),
+			 int (*discard)(struct collection *c, const char *hex, struct err *err),
 			 struct err *err)
 {
 	int fd = fs_open_at(dirfd, ".", O_RDONLY | O_DIRECTORY, 0), r = 0;
@@ -477,7 +481,7 @@ static int remove_strays(struct collection *c, int dirfd, const json_t *counts,
 	}
 	while (r == 0 && (d = readdir(dir))) {
 		if (is_stray(counts, dirfd, d->d_name))
-			r = remove(c, d->d_name, err);
+			r = discard(c, d->d_name, err);
 	}
 	(void)closedir(dir);
 	return r;

@@ -124,7 +124,7 @@ int layer_staging_discard(struct image_store *store, const char *hex, struct err
 	if (r < 0)
 		return r;
 	/* Over the empty directory of ours, which deinit removes with all that is in it then. */
-	if (renameat(image_store_layers_fd(store), hex, s.fd, s.name) < 0)
+	if (renameat2(image_store_layers_fd(store), hex, s.fd, s.name, 0) < 0)
 		return errno == ENOENT ? 0 : err_errno(err, errno, "take layer %s away", hex);
 	if (fsync(image_store_layers_fd(store)) < 0)
 		return err_errno(err, errno, "sync layers");

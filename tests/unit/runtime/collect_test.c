@@ -16,6 +16,7 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "base/strbuf.h"
 
 static char dir[] = "/tmp/recond-collect-test.XXXXXX";
 static struct image_store *store;
@@ -87,13 +88,15 @@ static bool has_layer(const char *word)
 /* Which of the layers a to e are there. */
 static void expect_layers(const char *sentence, const char *want)
 {
-	char got[6] = "", word[2] = "a";
+	autostrbuf got = STRBUF_INIT;
+	char word[2] = "a";
 
 	for (; *word <= 'e'; (*word)++) {
 		if (has_layer(word))
-			strcat(got, word);
+			strbuf_adds(&got, word);
 	}
-	cr_expect_str_eq(got, want, "%s: got %s, want %s", sentence, got, want);
+	cr_expect_str_eq(strbuf_str(&got), want, "%s: got %s, want %s", sentence, strbuf_str(&got),
+			 want);
 }
 
 static struct collect_result run(const json_t *digests, const json_t *references, bool all)
