@@ -6,10 +6,14 @@
 #include "runtime/collect.h"
 
 #include <criterion/criterion.h>
+#include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -352,3 +356,61 @@ Test(collect, a_percentage_is_that_of_df)
 	cr_expect(used >= 0 && used <= 100, "%d", used);
 	cr_expect_lt(collect_used_percent(-1), 0);
 }
+
+#ifdef RECOND_FAILPOINTS
+
+/* Make everything in a directory look two hours old. */
+static void age_all(const char *below)
+{
+	autofree char *path = mem_asprintf("%s/%s", dir, below);
+	DIR *d = opendir(path);
+	const struct dirent *e;
+
+	cr_assert(d);
+	while ((e = readdir(d))) {
+		if (*e->d_name != '.')
+			age(dirfd(d), e->d_name);
+	}
+	(void)closedir(d);
+}
+
+/* Collect in a process that is killed at POINT. */
+static void die_at(const char *point)
+{
+	autofree char *what = mem_asprintf("%s=kill", point);
+	pid_t pid = fork();
+	int status = 0;
+
+	if (pid == 0) {
+		(void)setenv("RECOND_FAILPOINTS", what, 1);
+		(void)run(NULL, NULL, false);
+		_exit(0);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "%s was not reached", point);
+}
+
+Test(collect, a_death_at_any_step_leaves_what_is_needed_whole_and_the_rest_for_the_next_time)
+{
+	static const char *const points[] = {"collect.after_index", "collect.after_blob",
+					     "collect.after_layer"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(points); i++) {
+		_cleanup_(image_freep) struct image *image = NULL;
+		char old[DIGEST_STR_SIZE], new[DIGEST_STR_SIZE];
+
+		make_image(old, "web", "acd", "old");
+		make_image(new, "web", "ab", "new");
+		die_at(points[i]);
+		cr_assert_eq(image_store_load(store, new, &image, &err), 0, "%s: %s", points[i],
+			     err.message);
+		cr_expect(has_layer("a") && has_layer("b"), "%s", points[i]);
+		age_all("images/blobs/sha256");
+		age_all("layers");
+		(void)run(NULL, NULL, false);
+		expect_layers(points[i], "ab");
+		cr_expect(!image_store_has(store, old, NULL), "%s", points[i]);
+	}
+}
+
+#endif
