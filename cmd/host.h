@@ -27,6 +27,7 @@ struct prober;
 struct image_job;
 struct build_job;
 struct collecting;
+struct notify_job;
 
 /* A source as watched, and its newest revision. Strings and documents are owned. */
 struct host_source {
@@ -64,6 +65,8 @@ struct host {
 	struct build_job **build_jobs;
 	size_t n_build_jobs, cap_build_jobs;
 	struct collecting *collecting;
+	struct notify_job **notify_jobs; /* in the order of their events */
+	size_t n_notify_jobs, cap_notify_jobs;
 	json_t *ready_images; /* digest -> true: every layer is unpacked */
 };
 
