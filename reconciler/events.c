@@ -14,8 +14,9 @@
 
 #define EVENTS_TTL_MS (3600ull * 1000)
 #define EVENTS_MAX 500
-#define EVENTS_BURST 25 /* of one reason and object; then one every so often, as Kubernetes does   \
-			 */
+#define EVENTS_BURST                                                                               \
+	25 /* of one reason and object; then one every so often, as Kubernetes does                \
+	    */
 #define EVENTS_REFILL_MS (300ull * 1000)
 #define BUCKETS_MAX 4096
 #define EVENTS_TRIM_EVERY 250 /* new ones between two looks at how many there are */
