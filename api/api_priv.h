@@ -40,4 +40,5 @@ void write_change(struct api *api, const struct request *req, struct reply *ret)
 void write_delete(struct api *api, const struct request *req, struct reply *ret);
 void write_scale_get(struct api *api, const struct request *req, struct reply *ret);
 void write_scale(struct api *api, const struct request *req, struct reply *ret);
+void resource_prune(struct api *api, const struct request *req, struct reply *ret);
 void podlog_get(struct api *api, const struct request *req, struct reply *ret);

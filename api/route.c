@@ -27,6 +27,8 @@ static const struct route routes[] = {
 	{ "/api/v1", READ, ROUTE_OPERATOR, discovery_resources },
 	{ "/apis/{group}/{version}", READ, ROUTE_OPERATOR, discovery_resources },
 	{ "/apis/recond.dev/v1/localimages", READ, ROUTE_OPERATOR, resource_local_images },
+	{ "/apis/recond.dev/v1/localimages/prune", READ, ROUTE_OPERATOR, resource_prune },
+	{ "/apis/recond.dev/v1/localimages/prune", ROUTE_POST, ROUTE_OPERATOR, resource_prune },
 	{ "/api/v1/{plural}", READ, ROUTE_OPERATOR, resource_list },
 	{ "/api/v1/{plural}", ROUTE_POST, ROUTE_OPERATOR, write_create },
 	{ "/api/v1/{plural}/{name}", READ, ROUTE_OPERATOR, resource_get },

@@ -39,6 +39,12 @@ struct api_host {
 			  const char *container, bool previous);
 	/* True once the daemon has taken over what runs and has seen every source (/readyz). */
 	bool (*ready)(void *data);
+	/*
+	 * How the collection of unneeded images stands: {"serial": of the newest request, "last":
+	 * {"serial", "images", "layers", "records", "freedBytes", "error"} or null}. BEGIN asks for
+	 * one, of images with a name, too, with ALL. Owned by the caller.
+	 */
+	json_t *(*collect)(void *data, bool begin, bool all);
 	/* Make durable what the policy was just told, and let it act: 0, or negative with ERR, when
 	 * the store failed. Answers to writes wait for it. */
 	int (*settle)(void *data, struct err *err);

@@ -36,7 +36,7 @@ static const struct command_option_info options[COMMAND_OPTION_N_] = {
 	[COMMAND_GRACE] = { 0, "grace", "DURATION", "the time containers have to end: 30s, 0 (default: 10s)" },
 	[COMMAND_PURGE] = { 0, "purge", NULL, "remove the state too: objects, images, logs" },
 	[COMMAND_REPLICAS] = { 0, "replicas", "N", "how many pods" },
-	[COMMAND_ALL] = { 0, "all", NULL, "all objects of the kind in the namespace" },
+	[COMMAND_ALL] = { 0, "all", NULL, "all of them: of a kind in the namespace, or images with a name, too" },
 	[COMMAND_CASCADE] = { 0, "cascade", "HOW", "what becomes of dependents: background (default), foreground, orphan" },
 	[COMMAND_GRACE_PERIOD] = { 0, "grace-period", "SECONDS", "time a pod gets to end; its own when missing" },
 	[COMMAND_FORCE] = { 0, "force", NULL, "give a pod no time to end" },
@@ -79,6 +79,7 @@ static const struct command_example logs_examples[] = {
 static const struct command_example images_examples[] = {
 	{"recond images", "images that were built or pulled"},
 	{"recond images -o json", "with whole digests, for programs"},
+	{"recond images prune", "remove what was replaced by newer builds"},
 	{NULL, NULL},
 };
 
@@ -220,12 +221,17 @@ static const struct command commands[] = {
 	},
 	{
 		.name = "images",
-		.args = "",
-		.summary = "show the local image store",
-		.details = "Shows the images that were built or pulled on this host.",
+		.args = "[prune]",
+		.summary = "show the local image store, or tidy it",
+		.details =
+			"Shows the images that were built or pulled on this host. prune removes those without a name that "
+			"no app needs, with --all also named ones and what builds keep to be faster; what runs, and what "
+			"an app may go back to, stays.",
 		.outputs = "wide|json",
-		.options = COMMON | BIT(COMMAND_OUTPUT) | BIT(COMMAND_NO_HEADERS),
+		.options =
+			COMMON | BIT(COMMAND_OUTPUT) | BIT(COMMAND_NO_HEADERS) | BIT(COMMAND_ALL),
 		.examples = images_examples,
+		.max_args = 1,
 		.run = cli_images,
 	},
 	{

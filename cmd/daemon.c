@@ -220,6 +220,7 @@ static int start_runtime(struct host *h, struct err *err)
 	if (r < 0)
 		return r;
 	port_check_start(h);
+	port_collect_start(h);
 	return port_pod_start(h, err);
 }
 
@@ -260,6 +261,7 @@ static int start_api(struct host *h, struct err *err)
 		.log_path = port_pod_log_path,
 		.ready = is_ready,
 		.settle = settle,
+		.collect = port_collect,
 	};
 	int r;
 
@@ -297,6 +299,7 @@ static void stop(struct host *h)
 	port_notify_stop(h);
 	port_source_stop(h);
 	port_build_stop(h);
+	port_collect_stop(h);
 	port_image_stop(h);
 	h->reconciler = reconciler_free(h->reconciler);
 	port_check_stop(h);

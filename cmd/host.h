@@ -26,6 +26,7 @@ struct decoding;
 struct prober;
 struct image_job;
 struct build_job;
+struct collecting;
 struct notify_job;
 
 /* A source as watched, and its newest revision. Strings and documents are owned. */
@@ -63,6 +64,7 @@ struct host {
 	size_t n_image_jobs, cap_image_jobs;
 	struct build_job **build_jobs;
 	size_t n_build_jobs, cap_build_jobs;
+	struct collecting *collecting;
 	struct notify_job **notify_jobs; /* in the order of their events */
 	size_t n_notify_jobs, cap_notify_jobs;
 	json_t *ready_images; /* digest -> true: every layer is unpacked */
@@ -91,6 +93,12 @@ int port_image_resolve(void *data, char *ret, const char *ref);
 void port_image_get(void *data, const char *ref);
 void port_image_stop(struct host *h);
 json_t *port_image_list(void *data);
+
+/* port_collect.c: removing images that nothing needs. port_collect: how it stands, after asking for
+ * a collection with BEGIN; owned by the caller. */
+void port_collect_start(struct host *h);
+void port_collect_stop(struct host *h);
+json_t *port_collect(void *data, bool begin, bool all);
 
 /* port_build.c: builds. */
 void port_build_plan(void *data, const char *id, const char *source, const char *revision,

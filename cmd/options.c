@@ -139,6 +139,28 @@ static int set_log_level(struct options *o, const char *value, struct err *err)
 	return 0;
 }
 
+static int set_image_gc(struct options *o, const char *value, struct err *err)
+{
+	autofree char *high = mem_strdup(value);
+	char *low = strchr(high, ':');
+	uint64_t from, to;
+
+	if (str_eq(value, "off")) {
+		o->image_gc_high = o->image_gc_low = 100;
+		return 0;
+	}
+	if (low)
+		*low++ = '\0';
+	if (!low || str_parse_u64(&from, high, 1, 99) < 0 || str_parse_u64(&to, low, 1, 99) < 0 ||
+	    to >= from)
+		return err_invalid(err,
+				   "'%s' is neither 'off' nor of the form HIGH:LOW, such as 85:80",
+				   value);
+	o->image_gc_high = (unsigned int)from;
+	o->image_gc_low = (unsigned int)to;
+	return 0;
+}
+
 static int set_confirm_prune(struct options *o, const char *value, struct err *err)
 {
 	if (*value == '\0')
@@ -191,6 +213,7 @@ enum flag {
 	FLAG_BRIDGE,
 	FLAG_POD_CIDR,
 	FLAG_CGROUP_PARENT,
+	FLAG_IMAGE_GC,
 	FLAG_LOG_LEVEL,
 	FLAG_CONFIRM_PRUNE,
 	FLAG_DRY_RUN,
@@ -212,6 +235,7 @@ static const struct options_flag flags[FLAG_N_] = {
 	[FLAG_BRIDGE] = { 0, "bridge", "NAME", "the bridge pods are on (default: " OPTIONS_DEFAULT_BRIDGE ")", true },
 	[FLAG_POD_CIDR] = { 0, "pod-cidr", "CIDR", "addresses of pods (default: " OPTIONS_DEFAULT_POD_CIDR ")", true },
 	[FLAG_CGROUP_PARENT] = { 0, "cgroup-parent", "PATH", "the control group that those of pods are made below (default: " OPTIONS_DEFAULT_CGROUP_PARENT ")", true },
+	[FLAG_IMAGE_GC] = { 0, "image-gc", "HIGH:LOW", "collect unneeded images from HIGH down to LOW percent of the disk, or off (default: " OPTIONS_DEFAULT_IMAGE_GC ")", true },
 	[FLAG_LOG_LEVEL] = { 0, "log-level", "LEVEL", "error, warn, info or debug (default: info)", true },
 	[FLAG_CONFIRM_PRUNE] = { 0, "confirm-prune", "REVISION", "let this revision delete most of a large app, or everything", false },
 	[FLAG_DRY_RUN] = { 0, "dry-run", NULL, "print the plan: exit status 0 nothing to do, 1 changes, 2 errors", false },
@@ -232,6 +256,7 @@ static const set_fn setters[FLAG_N_] = {
 	[FLAG_BRIDGE] = set_bridge,
 	[FLAG_POD_CIDR] = set_pod_cidr,
 	[FLAG_CGROUP_PARENT] = set_cgroup_parent,
+	[FLAG_IMAGE_GC] = set_image_gc,
 	[FLAG_LOG_LEVEL] = set_log_level,
 	[FLAG_CONFIRM_PRUNE] = set_confirm_prune,
 	[FLAG_DRY_RUN] = set_dry_run,
@@ -503,6 +528,8 @@ static void fill_defaults(struct options *o)
 	set_default(&o->pod_cidr, OPTIONS_DEFAULT_POD_CIDR);
 	set_default(&o->cgroup_parent, OPTIONS_DEFAULT_CGROUP_PARENT);
 	set_default(&o->confirm_prune, "");
+	if (o->image_gc_high == 0)
+		(void)set_image_gc(o, OPTIONS_DEFAULT_IMAGE_GC, NULL);
 }
 
 static int check(const struct options *o, struct err *err)

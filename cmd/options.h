@@ -21,6 +21,7 @@
 #define OPTIONS_DEFAULT_CGROUP_PARENT "/recond"
 #define OPTIONS_DEFAULT_POD_CIDR "10.88.0.0/16"
 #define OPTIONS_DEFAULT_SOCKET_GROUP "recond"
+#define OPTIONS_DEFAULT_IMAGE_GC "85:80"
 
 /* What to do. */
 enum options_mode {
@@ -44,8 +45,11 @@ struct options {
 	char *socket;       /* default: RUN_DIR/recond.sock */
 	char *socket_group; /* may not exist on the host: then the socket is for root alone */
 	char *bridge;
-	char *cgroup_parent; /* "/recond": what the pods' control groups are made below */
-	char *pod_cidr;      /* "10.88.0.0/16", IPv4, host bits zero */
+	char *cgroup_parent;        /* "/recond": what the pods' control groups are made below */
+	char *pod_cidr;             /* "10.88.0.0/16", IPv4, host bits zero */
+	unsigned int image_gc_high; /* percent of the file system from which images are collected;
+				       100: never */
+	unsigned int image_gc_low;  /* and down to which */
 	enum log_level log_level;
 	char *confirm_prune;    /* a revision whose deletions are confirmed; "" for none */
 	bool output_json;       /* -o json of a dry run */

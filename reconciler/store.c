@@ -587,13 +587,27 @@ void store_doc_delete(struct store *s, const char *bucket, const char *key)
 	doc_change_add(s, bucket, key, NULL);
 }
 
-void store_doc_each(const struct store *s, const char *bucket,
-		    void (*fn)(const char *key, const json_t *doc, void *data), void *data)
+static void each_doc(const json_t *bucket,
+		     void (*fn)(const char *key, const json_t *doc, void *data), void *data)
 {
-	autojson *snapshot = json_copy(json_object_get(s->docs, bucket));
+	autojson *snapshot = json_copy((json_t *)(uintptr_t)bucket);
 	const char *key;
 	json_t *doc;
 
 	json_object_foreach(snapshot, key, doc)
 		fn(key, doc, data);
+}
+
+void store_doc_each(const struct store *s, const char *bucket,
+		    void (*fn)(const char *key, const json_t *doc, void *data), void *data)
+{
+	const char *name;
+	json_t *b;
+
+	if (bucket) {
+		each_doc(json_object_get(s->docs, bucket), fn, data);
+		return;
+	}
+	json_object_foreach(s->docs, name, b)
+		each_doc(b, fn, data);
 }

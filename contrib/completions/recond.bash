@@ -28,7 +28,7 @@ _recond() {
 		outputs='name'
 		words='' ;;
 	images)
-		options='--output --no-headers --socket --help'
+		options='--output --no-headers --all --socket --help'
 		outputs='wide json'
 		words='' ;;
 	cleanup)
@@ -48,7 +48,7 @@ _recond() {
 		outputs=''
 		words='get status logs scale rollout delete images cleanup version completion help' ;;
 	*)
-		options='--config --sources-dir --state-dir --run-dir --socket --socket-group --bridge --pod-cidr --cgroup-parent --log-level --confirm-prune --dry-run --output --check-config --help --version'
+		options='--config --sources-dir --state-dir --run-dir --socket --socket-group --bridge --pod-cidr --cgroup-parent --image-gc --log-level --confirm-prune --dry-run --output --check-config --help --version'
 		outputs='text json'
 		words='' ;;
 	esac

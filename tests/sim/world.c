@@ -62,12 +62,12 @@ static void add_faults(struct world *w, struct answer *a)
 {
 	const struct world_faults *f = &w->faults;
 
-	if (a->type == ANSWER_CHECK || a->type == ANSWER_EXIT)
-		return; /* a check has its own time-out; ends are kept until somebody knows */
+	if (a->type == ANSWER_EXIT)
+		return; /* ends are kept until somebody knows */
 	if (world_happens(w, f->slow))
 		a->at_ms += world_some_ms(w, world_happens(w, 200) ? 150000 : 15000);
 	a->lost = world_happens(w, f->lost);
-	a->echo = !a->lost && world_happens(w, f->repeated);
+	a->echo = !a->lost && a->type != ANSWER_CHECK && world_happens(w, f->repeated);
 	a->fails = a->type != ANSWER_GONE && world_happens(w, f->failing);
 }
 

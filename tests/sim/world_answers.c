@@ -341,7 +341,7 @@ static void answer_check(struct world *w, const struct answer *a)
 		return;
 	strlist_split(&parts, a->id, '/');
 	c = parts.n == 4 ? world_container(w, parts.items[0], parts.items[1]) : NULL;
-	fails = !c || check_fails(w, parts.items[0], parts.items[3]) ||
+	fails = a->fails || !c || check_fails(w, parts.items[0], parts.items[3]) ||
 		!json_path_bool(c, "running", false);
 	json_object_foreach(w->images, ref, digest)
 		fails |= c && str_eq(json_string_value(digest), json_path_str(c, "image", "")) &&

@@ -51,7 +51,7 @@ static const struct {
 	{"help needs no arguments", "get --help", "help="},
 	{"an argument is missing", "get",
 	 "error: KIND[,KIND...] [NAME...] | KIND/NAME... is missing"},
-	{"an argument too many", "images all", "error: unexpected argument 'all'"},
+	{"an argument too many", "images prune all", "error: unexpected argument 'all'"},
 	{"an unknown option with a near one", "get pods --wacth",
 	 "error: unknown option --wacth (did you mean --watch?)"},
 	{"an option of another command", "get pods --follow", "error: unknown option --follow"},

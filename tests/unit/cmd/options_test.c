@@ -109,6 +109,10 @@ static const struct {
 	 "error: --bridge: 'a234567890123456' is not a name of 1 to 15 letters, digits, '-', '_', '.'"},
 	{"a bridge name with a slash", "--bridge a/b /a",
 	 "error: --bridge: 'a/b' is not a name of 1 to 15 letters, digits, '-', '_', '.'"},
+	{"marks of images in the wrong order", "--image-gc 80:85 /a",
+	 "error: --image-gc: '80:85' is neither 'off' nor of the form HIGH:LOW, such as 85:80"},
+	{"one mark of images", "--image-gc 85 /a",
+	 "error: --image-gc: '85' is neither 'off' nor of the form HIGH:LOW, such as 85:80"},
 	{"host bits", "--pod-cidr 10.9.1.7/16 /a",
 	 "error: --pod-cidr: '10.9.1.7/16' has host bits set (did you mean 10.9.0.0/16?)"},
 	{"no prefix", "--pod-cidr 10.9.0.0 /a",
@@ -220,4 +224,23 @@ Test(options, flags_win_over_the_file_and_replace_its_sources)
 		  "%s", both);
 	cr_expect(strstr(file_only, "bridge=fromfile") && strstr(file_only, "[/f1] [/f2]"), "%s",
 		  file_only);
+}
+
+Test(options, marks_of_images)
+{
+	static const struct {
+		const char *text;
+		unsigned int high, low;
+	} cases[] = {{"image-gc = 90:10", 90, 10}, {"image-gc = off", 100, 100}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		autooptions o = {};
+		struct err err = {};
+
+		cr_assert_eq(
+			options_parse_file(&o, "f", cases[i].text, strlen(cases[i].text), &err), 0,
+			"%s", err.message);
+		cr_expect_eq(o.image_gc_high, cases[i].high);
+		cr_expect_eq(o.image_gc_low, cases[i].low);
+	}
 }
