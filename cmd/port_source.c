@@ -105,6 +105,8 @@ void port_source_decode(void *data, const char *source, const char *revision)
 
 	if (!port_source_revision(h, source, revision))
 		return; /* a newer one is on its way */
+	if (s->decoding && str_eq(s->decoding->revision, revision))
+		return;
 	decoding_free(s->decoding);
 	s->decoding = NEW(struct decoding);
 	s->decoding->source = s;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "reconciler/controllers/pod_plan.h"
+#include "reconciler/effects_priv.h"
 #include "reconciler/events.h"
 #include "reconciler/sync_priv.h"
 
@@ -240,6 +241,8 @@ static void drop(struct reconciler *r, size_t i)
 	struct apps *a = r->apps;
 
 	queue_remove(r->queue, WORK_BUILD, a->builds[i]->id);
+	if (a->builds[i]->asked)
+		effects_answered(r, QUESTION_BUILD, a->builds[i]->asked, NULL);
 	app_build_free(a->builds[i]);
 	a->builds[i] = a->builds[--a->n_builds];
 }
@@ -488,6 +491,7 @@ void reconciler_build_planned(struct reconciler *r, const char *id, const json_t
 	struct app_build *b = asked_by(r->apps, id);
 	const char *current;
 
+	effects_answered(r, QUESTION_BUILD, id, NULL);
 	if (!b || b->state != BUILD_PLANNING)
 		return;
 	if (!planned) {
@@ -526,6 +530,7 @@ void reconciler_build_done(struct reconciler *r, const char *id, const char *dig
 {
 	struct app_build *b = asked_by(r->apps, id);
 
+	effects_answered(r, QUESTION_BUILD, id, NULL);
 	if (!b || b->state != BUILD_RUNNING)
 		return;
 	if (!digest) {

@@ -4,7 +4,10 @@
  * outside of itself; cmd/ implements them with watch, builder and runtime, tests with fakes in
  * virtual time. A call only starts something and never blocks; its answer comes later through one
  * of the reconciler_* functions of reconciler.h. Answers may be slow, missing, repeated or late:
- * the policy decides by levels and asks again.
+ * the policy decides by levels, and asks again what is not answered within a minute (effects.c). So
+ * each call may be repeated: what is under way goes on, what is done is answered once more.
+ * Only two things may not get lost while the process lives: that a container ended, and that a pod
+ * that nobody took down is gone; what is found at start tells them again.
  */
 #pragma once
 

@@ -9,7 +9,6 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/failpoint.h"
 #include "base/log.h"
 #include "reconciler/controllers/deployment.h"
 #include "reconciler/controllers/garbage.h"
@@ -19,6 +18,7 @@
 #include "reconciler/controllers/pod_run.h"
 #include "reconciler/controllers/replicaset.h"
 #include "reconciler/drift.h"
+#include "reconciler/effects_priv.h"
 #include "reconciler/events.h"
 #include "reconciler/reconciler_priv.h"
 #include "reconciler/sync.h"
@@ -42,32 +42,9 @@ static const struct {
 	[WORK_DRIFT]      = { "drift",      drift_reconcile },
 	[WORK_BUILD]      = { "build",      sync_build_reconcile },
 	[WORK_EVENTS]     = { "events",     events_expire },
+	[WORK_QUESTION]   = { "question",   effects_ask_again },
 };
 /* clang-format on */
-
-enum effect_type {
-	EFFECT_SANDBOX_UP,
-	EFFECT_CONTAINER_START,
-	EFFECT_CONTAINER_SIGNAL,
-	EFFECT_POD_DOWN,
-	EFFECT_CHECK,
-	EFFECT_CHECK_CANCEL,
-	EFFECT_IMAGE_GET,
-	EFFECT_DECODE,
-	EFFECT_BUILD_PLAN,
-	EFFECT_BUILD,
-	EFFECT_NOTIFY,
-};
-
-struct effect {
-	enum effect_type type;
-	json_t *doc; /* request or Image object */
-	char *id;    /* uid, image reference, check or build id */
-	char *name;  /* container or source */
-	char *revision;
-	unsigned int attempt;
-	int signo;
-};
 
 uint64_t reconciler_now_ms(struct reconciler *r)
 {
@@ -104,139 +81,6 @@ void reconciler_queue_object(struct reconciler *r, enum work work, const json_t 
 	autofree char *key = mem_asprintf("%s/%s", object_namespace(object), object_name(object));
 
 	reconciler_queue(r, work, key);
-}
-
-/* ---- effects ---- */
-
-static struct effect *effect_add(struct reconciler *r, enum effect_type type, const char *id)
-{
-	GROW(r->effects, r->cap_effects, r->n_effects + 1);
-	r->effects[r->n_effects] = (struct effect){.type = type, .id = mem_strdup(id)};
-	return &r->effects[r->n_effects++];
-}
-
-void effect_sandbox_up(struct reconciler *r, json_t *request_taken)
-{
-	effect_add(r, EFFECT_SANDBOX_UP, NULL)->doc = request_taken;
-}
-
-void effect_container_start(struct reconciler *r, json_t *request_taken)
-{
-	effect_add(r, EFFECT_CONTAINER_START, NULL)->doc = request_taken;
-}
-
-void effect_container_signal(struct reconciler *r, const char *uid, const char *name,
-			     unsigned int attempt, int signo)
-{
-	struct effect *e = effect_add(r, EFFECT_CONTAINER_SIGNAL, uid);
-
-	e->name = mem_strdup(name);
-	e->attempt = attempt;
-	e->signo = signo;
-}
-
-void effect_pod_down(struct reconciler *r, const char *uid)
-{
-	effect_add(r, EFFECT_POD_DOWN, uid);
-}
-
-void effect_check(struct reconciler *r, const char *id, json_t *request_taken)
-{
-	effect_add(r, EFFECT_CHECK, id)->doc = request_taken;
-}
-
-void effect_check_cancel(struct reconciler *r, const char *id)
-{
-	effect_add(r, EFFECT_CHECK_CANCEL, id);
-}
-
-void effect_image_get(struct reconciler *r, const char *ref)
-{
-	effect_add(r, EFFECT_IMAGE_GET, ref);
-}
-
-static struct effect *effect_add_source(struct reconciler *r, enum effect_type type, const char *id,
-					const char *source, const char *revision)
-{
-	struct effect *e = effect_add(r, type, id);
-
-	e->name = mem_strdup(source);
-	e->revision = mem_strdup(revision);
-	return e;
-}
-
-void effect_decode(struct reconciler *r, const char *source, const char *revision)
-{
-	effect_add_source(r, EFFECT_DECODE, NULL, source, revision);
-}
-
-void effect_build_plan(struct reconciler *r, const char *id, const char *source,
-		       const char *revision, const json_t *image)
-{
-	effect_add_source(r, EFFECT_BUILD_PLAN, id, source, revision)->doc = json_deep_copy(image);
-}
-
-void effect_build(struct reconciler *r, const char *id, const char *source, const char *revision,
-		  const json_t *image)
-{
-	effect_add_source(r, EFFECT_BUILD, id, source, revision)->doc = json_deep_copy(image);
-}
-
-void effect_notify(struct reconciler *r, const char *source, json_t *event_taken)
-{
-	effect_add(r, EFFECT_NOTIFY, source)->doc = event_taken;
-}
-
-static void effect_run(struct reconciler *r, const struct effect *e)
-{
-	struct ports *p = &r->ports;
-
-	switch (e->type) {
-	case EFFECT_SANDBOX_UP:
-		return p->sandbox_up(p->data, e->doc);
-	case EFFECT_CONTAINER_START:
-		return p->container_start(p->data, e->doc);
-	case EFFECT_CONTAINER_SIGNAL:
-		return p->container_signal(p->data, e->id, e->name, e->attempt, e->signo);
-	case EFFECT_POD_DOWN:
-		return p->pod_down(p->data, e->id);
-	case EFFECT_CHECK:
-		return p->check(p->data, e->id, e->doc);
-	case EFFECT_CHECK_CANCEL:
-		return p->check_cancel(p->data, e->id);
-	case EFFECT_IMAGE_GET:
-		return p->image_get(p->data, e->id);
-	case EFFECT_DECODE:
-		return p->decode(p->data, e->name, e->revision);
-	case EFFECT_BUILD_PLAN:
-		return p->build_plan(p->data, e->id, e->name, e->revision, e->doc);
-	case EFFECT_BUILD:
-		return p->build(p->data, e->id, e->name, e->revision, e->doc);
-	case EFFECT_NOTIFY:
-		return p->notify(p->data, e->id, e->doc);
-	}
-}
-
-static void effect_clear(struct effect *e)
-{
-	json_decref(e->doc);
-	free(e->id);
-	free(e->name);
-	free(e->revision);
-}
-
-/* Ports may answer at once, from within; what that queues waits for the next pass. */
-static void effects_run(struct reconciler *r)
-{
-	autofree struct effect *effects = TAKE_PTR(r->effects);
-	size_t n = r->n_effects;
-
-	r->n_effects = r->cap_effects = 0;
-	for (size_t i = 0; i < n; i++) {
-		FAILPOINT("effect.before");
-		effect_run(r, &effects[i]);
-		effect_clear(&effects[i]);
-	}
 }
 
 /* ---- changes of objects become keys ---- */
@@ -342,6 +186,7 @@ struct reconciler *reconciler_new(struct store *store, const struct ports *ports
 	r->node = config->node;
 	r->confirm_prune = mem_strdup(config->confirm_prune);
 	r->queue = queue_new();
+	r->effects = effects_new();
 	r->events = events_new();
 	r->pods = pods_new();
 	r->apps = apps_new();
@@ -371,9 +216,7 @@ struct reconciler *reconciler_free(struct reconciler *r)
 
 void reconciler_abandon(struct reconciler *r)
 {
-	for (size_t i = 0; i < r->n_effects; i++)
-		effect_clear(&r->effects[i]);
-	free(r->effects);
+	effects_free(r->effects);
 	apps_free(r->apps);
 	pods_free(r->pods);
 	events_free(r->events);

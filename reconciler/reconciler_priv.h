@@ -31,6 +31,7 @@ enum work {
 	WORK_DRIFT,      /* key "Kind/namespace/name" */
 	WORK_BUILD,      /* key build id */
 	WORK_EVENTS,     /* key "": expiry of old events */
+	WORK_QUESTION,   /* key of effects.c: an answer that did not come */
 	WORK_N_,
 };
 
@@ -38,7 +39,7 @@ struct pods;   /* controllers/pod_run.h: what is known of running pods */
 struct apps;   /* sync.h: desired and effective of every app */
 struct events; /* events.h: the recorder */
 
-struct effect;
+struct effects; /* effects_priv.h: what to do on the host, and what was asked of it */
 
 struct reconciler {
 	struct store *store;
@@ -51,8 +52,7 @@ struct reconciler {
 	struct pods *pods;
 	struct apps *apps;
 	struct events *events;
-	struct effect *effects; /* wait for the commit of the transaction that intends them */
-	size_t n_effects, cap_effects;
+	struct effects *effects; /* wait for the commit of the transaction that intends them */
 	unsigned int watch_id;
 	bool recovered;
 	bool pass_open; /* between store_begin and store_commit */

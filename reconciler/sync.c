@@ -11,9 +11,12 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "reconciler/controllers/pod_plan.h"
+#include "reconciler/effects_priv.h"
 #include "reconciler/events.h"
 #include "reconciler/sync_priv.h"
 
+#define DECODE_HICCUPS 3
 #define RETRY_WAITING_MS 500 /* objects of an app that left are going; their end also queues it */
 
 /* ---- revisions ---- */
@@ -121,6 +124,23 @@ static void app_decoded(struct reconciler *r, struct app *app, const json_t *res
 	reconciler_queue(r, WORK_APP, app->name);
 }
 
+/* The worker died, or took too long: asked again. The first times nothing is said of it, and
+ * nothing is removed before it is known what the revision holds. */
+static void decode_failed(struct reconciler *r, struct source *s, const struct err *err)
+{
+	s->n_failures++;
+	effects_answered_badly(r, QUESTION_DECODE, s->name,
+			       pod_retry_seconds(s->n_failures) * 1000);
+	log_warn("manifests cannot be decoded; trying again", LOG_KV("source", s->name),
+		 LOG_ERR(err));
+	for (size_t i = 0; s->n_failures >= DECODE_HICCUPS && i < r->apps->n_apps; i++) {
+		struct app *app = r->apps->apps[i];
+
+		if (app->present && str_eq(app->source, s->name) && !app->decoded)
+			app_decoded(r, app, NULL, err);
+	}
+}
+
 void reconciler_decoded(struct reconciler *r, const char *source, const char *revision,
 			const json_t *result, const struct err *err)
 {
@@ -128,6 +148,12 @@ void reconciler_decoded(struct reconciler *r, const char *source, const char *re
 
 	if (!str_eq(s->revision, revision))
 		return; /* a newer one is on its way */
+	if (!result && err && err->kind == ERR_TRANSIENT) {
+		decode_failed(r, s, err);
+		return;
+	}
+	effects_answered(r, QUESTION_DECODE, source, NULL);
+	s->n_failures = 0;
 	s->decoding = false;
 	for (size_t i = 0; i < r->apps->n_apps; i++) {
 		struct app *app = r->apps->apps[i];

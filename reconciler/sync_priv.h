@@ -114,6 +114,7 @@ struct source {
 	char *revision;
 	json_t *apps; /* as given to reconciler_revision */
 	bool decoding;
+	unsigned int n_failures; /* of decoding, in a row */
 };
 
 struct apps {

@@ -76,7 +76,7 @@ struct pod_exit {
  * What happens to pods. All strings are borrowed for the call. Never called before the operation
  * that caused it returned. A callback may call any operation. Each sandbox_up is answered by one of
  * the first two, each container_start by container_started or container_failed, and a started
- * container exits exactly once.
+ * container exits exactly once (both told again when its start is asked for again).
  */
 struct pod_callbacks {
 	void (*sandbox_ready)(const char *uid, const char *ip,
@@ -128,7 +128,8 @@ int pod_sandbox_up(struct pod_runtime *rt, const json_t *request, struct err *er
 
 /*
  * Start a container in a ready sandbox. 0 when it is under way, -EINVAL for a malformed request or
- * an unknown pod, -EEXIST when this attempt was made before or another one has not ended.
+ * an unknown pod, -EEXIST when another attempt has not ended. An attempt that was made before is
+ * not made again: what became of it is reported once more.
  */
 int pod_container_start(struct pod_runtime *rt, const json_t *request, struct err *err);
 

@@ -133,6 +133,16 @@ static struct pod_container *find_live(struct pod *pod, const char *name)
 	return NULL;
 }
 
+/* Asked for once more: what is under way is answered anyway, the rest as after a restart. */
+static void report_again(struct pod_container *c)
+{
+	if (c->state != CONTAINER_RUNNING && c->state != CONTAINER_EXITED)
+		return;
+	c->state = CONTAINER_STARTING;
+	c->pod->report_containers = true;
+	pod_turn(c->pod->rt);
+}
+
 int pod_container_start(struct pod_runtime *rt, const json_t *q, struct err *err)
 {
 	const char *name = json_path_str(q, "name", "");
@@ -150,9 +160,11 @@ int pod_container_start(struct pod_runtime *rt, const json_t *q, struct err *err
 	if (live && live->attempt != attempt)
 		return err_set(err, ERR_INVALID, EEXIST, NULL,
 			       "container '%s': attempt %u has not ended", name, live->attempt);
-	if (pod_container_find(pod, name, attempt))
-		return err_set(err, ERR_INVALID, EEXIST, NULL,
-			       "container '%s': attempt %u was made before", name, attempt);
+	c = pod_container_find(pod, name, attempt);
+	if (c) {
+		report_again(c);
+		return 0;
+	}
 	c = pod_container_add(pod, name, attempt);
 	c->fallback_to_logs = str_eq(json_path_str(q, "terminationMessagePolicy", "File"),
 				     "FallbackToLogsOnError");

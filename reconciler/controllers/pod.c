@@ -16,6 +16,7 @@
 #include "reconciler/controllers/pod_request.h"
 #include "reconciler/controllers/pod_run.h"
 #include "reconciler/controllers/pod_status.h"
+#include "reconciler/effects_priv.h"
 #include "reconciler/events.h"
 #include "reconciler/sync.h"
 
@@ -91,6 +92,7 @@ void reconciler_sandbox_ready(struct reconciler *r, const char *uid, const char 
 {
 	struct pod_run *run = pods_add(r->pods, uid);
 
+	effects_answered(r, QUESTION_SANDBOX, uid, NULL);
 	if (run->sandbox != SANDBOX_STOPPING && run->sandbox != SANDBOX_GONE)
 		run->sandbox = SANDBOX_READY;
 	free(run->ip);
@@ -106,6 +108,7 @@ void reconciler_sandbox_failed(struct reconciler *r, const char *uid, const stru
 	const json_t *pod = store_get_uid(r->store, uid);
 	bool hiccup;
 
+	effects_answered(r, QUESTION_SANDBOX, uid, NULL);
 	run->sandbox = SANDBOX_FAILED;
 	run->failure = *err;
 	if (!*run->failure.reason)
@@ -128,6 +131,7 @@ static struct container_run *answered(struct reconciler *r, const char *uid, con
 
 	if (attempt < c->attempt)
 		return NULL;
+	effects_answered(r, QUESTION_START, uid, name);
 	c->attempt = attempt;
 	reconciler_queue(r, WORK_POD, uid);
 	return c;
@@ -184,6 +188,7 @@ void reconciler_container_exited(struct reconciler *r, const char *uid, const ch
 
 	if (!c || c->state == CONTAINER_EXITED)
 		return;
+	effects_answered(r, QUESTION_KILL, uid, name);
 	pod_check_abandon(r, pods_get(r->pods, uid), c);
 	container_run_ended(c, json_deep_copy(info));
 	c->failure = (struct err){0};
@@ -198,6 +203,7 @@ void reconciler_pod_gone(struct reconciler *r, const char *uid)
 {
 	struct pod_run *run = pods_get(r->pods, uid);
 
+	effects_pod_gone(r, uid);
 	if (!run)
 		return;
 	if (!store_get_uid(r->store, uid)) {
@@ -251,6 +257,7 @@ void reconciler_image_done(struct reconciler *r, const char *ref, const char *di
 {
 	struct image_answer a = {.r = r, .ref = ref, .err = digest ? NULL : err};
 
+	effects_answered(r, QUESTION_IMAGE, ref, NULL);
 	pods_each(r->pods, image_answered, &a);
 	sync_image_done(r, ref, digest, err);
 }

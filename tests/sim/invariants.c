@@ -19,10 +19,13 @@ struct invariants *invariants_new(struct world *w)
 
 	iv->w = w;
 	iv->mirror = json_object();
+	for (int kind = 0; kind < KIND_N_; kind++)
+		iv->kinds[kind] = json_object();
 	iv->ready = json_object();
 	iv->sums = json_object();
 	iv->foreign = json_object();
 	iv->by_hand = json_object();
+	iv->decided = json_object();
 	iv->inputs = json_object();
 	iv->failed = json_object();
 	return iv;
@@ -31,10 +34,13 @@ struct invariants *invariants_new(struct world *w)
 struct invariants *invariants_free(struct invariants *iv)
 {
 	json_decref(iv->mirror);
+	for (int kind = 0; kind < KIND_N_; kind++)
+		json_decref(iv->kinds[kind]);
 	json_decref(iv->ready);
 	json_decref(iv->sums);
 	json_decref(iv->foreign);
 	json_decref(iv->by_hand);
+	json_decref(iv->decided);
 	json_decref(iv->inputs);
 	json_decref(iv->failed);
 	free(iv);
@@ -45,14 +51,7 @@ struct invariants *invariants_free(struct invariants *iv)
 
 const json_t *invariants_by_uid(const struct invariants *iv, enum kind kind, const char *uid)
 {
-	const char *key;
-	json_t *o;
-
-	json_object_foreach(iv->mirror, key, o) {
-		if (object_kind(o) == kind && str_eq(object_uid(o), uid))
-			return o;
-	}
-	return NULL;
+	return json_object_get(iv->kinds[kind], uid);
 }
 
 static const json_t *owner(const struct invariants *iv, enum kind kind, const json_t *o)
@@ -127,6 +126,19 @@ static void tell_of_app(struct invariants *iv, const struct store_event *e, cons
 			    json_path_str(e->object, "status.message", ""));
 }
 
+static void keep(struct invariants *iv, const struct store_event *e, const char *key)
+{
+	json_t *o = (json_t *)(uintptr_t)e->object, *kind = iv->kinds[e->kind];
+
+	if (e->type == STORE_DELETED) {
+		json_object_del(iv->mirror, key);
+		json_object_del(kind, object_uid(o));
+	} else {
+		json_set(iv->mirror, key, json_incref(o));
+		json_set(kind, object_uid(o), json_incref(o));
+	}
+}
+
 static void on_event(const struct store_event *event, void *data)
 {
 	static void (*const rules[])(struct invariants *, const struct invariants_event *) = {
@@ -143,14 +155,12 @@ static void on_event(const struct store_event *event, void *data)
 
 	if (iv->w->dead)
 		return; /* told within a process that was killed before its commit was durable */
+	iv->n_changes += event->kind != KIND_EVENT;
 	tell_of_app(iv, event, e.old);
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
 		rules[i](iv, &e);
 	note_ready(iv, event);
-	if (event->type == STORE_DELETED)
-		json_object_del(iv->mirror, key);
-	else
-		json_set(iv->mirror, key, json_incref((json_t *)(uintptr_t)event->object));
+	keep(iv, event, key);
 }
 
 /* ---- what was acknowledged ---- */
@@ -191,7 +201,13 @@ static void rule_acknowledged_is_durable(struct invariants *iv)
 
 void invariants_crashed(struct invariants *iv)
 {
+	const char *uid;
+	json_t *rs;
+
 	iv->watch_id = 0;
+	json_object_clear(iv->decided);
+	json_object_foreach(iv->kinds[KIND_REPLICASET], uid, rs)
+		json_set(iv->decided, uid, json_integer(json_path_int(rs, "spec.replicas", 0)));
 }
 
 void invariants_restarted(struct invariants *iv)
@@ -262,6 +278,11 @@ void invariants_start(struct invariants *iv, const char *uid, const char *name,
 }
 
 /* ---- when they are looked at ---- */
+
+unsigned int invariants_changes(const struct invariants *iv)
+{
+	return iv->n_changes;
+}
 
 void invariants_check(struct invariants *iv)
 {

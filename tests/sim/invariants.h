@@ -33,6 +33,9 @@ void invariants_by_hand(struct invariants *iv, const json_t *o);
 /* KEY ("Kind/namespace/name") belongs to nobody's source. */
 void invariants_foreign(struct invariants *iv, const char *key, bool foreign);
 
+/* How many objects were written in all; events do not count. */
+unsigned int invariants_changes(const struct invariants *iv);
+
 /* After each step. */
 void invariants_check(struct invariants *iv);
 

@@ -16,15 +16,17 @@ struct invariants {
 	struct world *w;
 	unsigned int watch_id;
 	uint64_t last_rv;
-	json_t *mirror;  /* "Kind/namespace/name" -> object as committed */
-	json_t *ready;   /* uid of a pod -> since when it is ready, in virtual time */
+	json_t *mirror;         /* "Kind/namespace/name" -> object as committed */
+	json_t *kinds[KIND_N_]; /* uid -> object, the same ones */
+	json_t *ready;          /* uid of a pod -> since when it is ready, in virtual time */
 	json_t *sums;    /* uid of a Deployment -> pods asked for at the end of the last step */
 	json_t *foreign; /* key -> true */
 	json_t *by_hand; /* uid -> true */
+	json_t *decided; /* uid of a ReplicaSet -> its size when the policy died */
 	json_t *inputs;  /* app -> digest of its inputs */
 	json_t *failed;  /* app -> true: these inputs failed for good */
 	uint64_t here_ms, minute_ms;
-	unsigned int steps_here, calls_before, commits_before;
+	unsigned int n_changes, steps_here, calls_before, commits_before;
 };
 
 /* The object of the mirror with this uid, or NULL. */

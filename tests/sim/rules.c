@@ -57,13 +57,12 @@ static bool available(const struct invariants *iv, const json_t *pod,
 static int64_t count_available(const struct invariants *iv, const json_t *d, const json_t *but,
 			       const struct invariants_limits *l)
 {
-	const char *key;
+	const char *uid;
 	int64_t n = 0;
 	json_t *o;
 
-	json_object_foreach(iv->mirror, key, o) {
-		if (object_kind(o) == KIND_POD && !str_eq(object_uid(o), object_uid(but)) &&
-		    invariants_deployment_of(iv, o) == d)
+	json_object_foreach(iv->kinds[KIND_POD], uid, o) {
+		if (!str_eq(uid, object_uid(but)) && invariants_deployment_of(iv, o) == d)
 			n += available(iv, o, l);
 	}
 	return n;
@@ -77,6 +76,17 @@ static bool by_hand(const struct invariants *iv, const json_t *pod)
 
 	return !ns || object_deleting(ns) || json_object_get(iv->by_hand, object_uid(pod)) ||
 	       json_object_get(iv->by_hand, json_path_str(rs, "uid", ""));
+}
+
+/* The ReplicaSet was made smaller before the policy died: what became unready since then could not
+ * be known. */
+static bool decided_before(const struct invariants *iv, const json_t *pod)
+{
+	const json_t *ref = object_controller_ref(pod);
+	const json_t *size = json_object_get(iv->decided, json_path_str(ref, "uid", ""));
+	const json_t *rs = invariants_by_uid(iv, KIND_REPLICASET, json_path_str(ref, "uid", ""));
+
+	return size && json_integer_value(size) == json_path_int(rs, "spec.replicas", 0);
 }
 
 /*
@@ -97,7 +107,7 @@ void rule_floor_is_kept(struct invariants *iv, const struct invariants_event *e)
 	if (!d)
 		return;
 	l = invariants_limits(d);
-	if (l.recreate || !available(iv, e->old, &l))
+	if (l.recreate || !available(iv, e->old, &l) || decided_before(iv, pod))
 		return;
 	left = count_available(iv, d, pod, &l);
 	if (left < l.replicas - l.unavailable)
@@ -129,7 +139,7 @@ void rule_sets_are_not_exceeded(struct invariants *iv, const struct invariants_e
 {
 	const json_t *pod = e->event->object, *rs, *now;
 	int64_t n = 1, want, want_now;
-	const char *key;
+	const char *uid;
 	json_t *o;
 
 	if (e->event->kind != KIND_POD || e->event->type != STORE_ADDED)
@@ -137,8 +147,8 @@ void rule_sets_are_not_exceeded(struct invariants *iv, const struct invariants_e
 	rs = set_of(iv, pod);
 	if (!rs)
 		return;
-	json_object_foreach(iv->mirror, key, o)
-		n += object_kind(o) == KIND_POD && is_active(o) && object_is_controlled_by(o, rs);
+	json_object_foreach(iv->kinds[KIND_POD], uid, o)
+		n += is_active(o) && object_is_controlled_by(o, rs);
 	now = store_get_uid(iv->w->store, object_uid(rs));
 	want = json_path_int(rs, "spec.replicas", 1);
 	want_now = json_path_int(now, "spec.replicas", 0);
@@ -152,7 +162,7 @@ void rule_sets_are_not_exceeded(struct invariants *iv, const struct invariants_e
 void rule_recreate_never_mixes(struct invariants *iv, const struct invariants_event *e)
 {
 	const json_t *pod = e->event->object, *rs, *d;
-	const char *key;
+	const char *uid;
 	json_t *o;
 
 	if (e->event->kind != KIND_POD || e->event->type != STORE_ADDED)
@@ -161,8 +171,8 @@ void rule_recreate_never_mixes(struct invariants *iv, const struct invariants_ev
 	d = rs ? invariants_deployment_of(iv, rs) : NULL;
 	if (!d || !invariants_limits(d).recreate)
 		return;
-	json_object_foreach(iv->mirror, key, o) {
-		const json_t *other = object_kind(o) == KIND_POD ? set_of(iv, o) : NULL;
+	json_object_foreach(iv->kinds[KIND_POD], uid, o) {
+		const json_t *other = set_of(iv, o);
 		const char *phase = json_path_str(o, "status.phase", "Pending");
 
 		if (other && other != rs && invariants_deployment_of(iv, other) == d &&
@@ -177,12 +187,12 @@ void rule_recreate_never_mixes(struct invariants *iv, const struct invariants_ev
 /* Pods asked for by the ReplicaSets of D. */
 static int64_t sum_of_sets(const struct invariants *iv, const json_t *d)
 {
-	const char *key;
+	const char *uid;
 	int64_t n = 0;
 	json_t *o;
 
-	json_object_foreach(iv->mirror, key, o) {
-		if (object_kind(o) == KIND_REPLICASET && object_is_controlled_by(o, d))
+	json_object_foreach(iv->kinds[KIND_REPLICASET], uid, o) {
+		if (object_is_controlled_by(o, d))
 			n += json_path_int(o, "spec.replicas", 0);
 	}
 	return n;
@@ -194,17 +204,13 @@ static int64_t sum_of_sets(const struct invariants *iv, const json_t *d)
  */
 void rule_surge_is_kept(struct invariants *iv)
 {
-	const char *key;
+	const char *uid;
 	json_t *d;
 
-	json_object_foreach(iv->mirror, key, d) {
-		struct invariants_limits l;
-		int64_t sum, before;
+	json_object_foreach(iv->kinds[KIND_DEPLOYMENT], uid, d) {
+		struct invariants_limits l = invariants_limits(d);
+		int64_t sum = sum_of_sets(iv, d), before;
 
-		if (object_kind(d) != KIND_DEPLOYMENT)
-			continue;
-		l = invariants_limits(d);
-		sum = sum_of_sets(iv, d);
 		before = json_path_int(iv->sums, object_uid(d), 0);
 		if (sum > l.replicas + l.surge && sum > before)
 			world_violated(iv->w, "surge_is_kept",

@@ -21,14 +21,13 @@ void rule_pods_have_objects(struct invariants *iv)
 			world_violated(iv->w, "pods_have_objects", "pod %s runs without an object",
 				       key);
 	}
-	json_object_foreach(iv->mirror, key, o) {
-		if (object_kind(o) != KIND_POD)
-			continue;
+	json_object_foreach(iv->kinds[KIND_POD], key, o) {
 		if (object_deleting(o))
 			world_violated(iv->w, "pods_have_objects", "%s is still being deleted",
 				       key);
-		else if (!json_object_get(iv->w->pods, object_uid(o)))
-			world_violated(iv->w, "pods_have_objects", "%s does not run", key);
+		else if (!json_object_get(iv->w->pods, key))
+			world_violated(iv->w, "pods_have_objects", "pod %s does not run",
+				       object_name(o));
 	}
 }
 
@@ -77,7 +76,8 @@ static int64_t running_with(const struct invariants *iv, const json_t *d, const 
 	json_object_foreach(iv->w->pods, uid, pod) {
 		const json_t *o = invariants_by_uid(iv, KIND_POD, uid);
 
-		if (!o || invariants_deployment_of(iv, o) != d)
+		if (!o || !invariants_deployment_of(iv, o) ||
+		    !str_eq(object_uid(invariants_deployment_of(iv, o)), object_uid(d)))
 			continue;
 		json_object_foreach(json_object_get(pod, "containers"), name, c)
 			n += json_path_bool(c, "running", false) &&
@@ -115,16 +115,15 @@ static void compare_with_record(struct invariants *iv, const char *app, const js
 /* An app that is verified or held runs its effective set, all of it and exactly. */
 void rule_record_is_what_runs(struct invariants *iv)
 {
-	const char *key;
+	const char *uid;
 	json_t *app, *o;
 	size_t i;
 
-	json_object_foreach(iv->mirror, key, app) {
+	json_object_foreach(iv->kinds[KIND_APP], uid, app) {
 		const char *phase = json_path_str(app, "status.phase", "");
 		const json_t *doc;
 
-		if (object_kind(app) != KIND_APP ||
-		    (!str_eq(phase, "Held") && !str_eq(phase, "Verified")))
+		if (!str_eq(phase, "Held") && !str_eq(phase, "Verified"))
 			continue;
 		doc = store_doc_get(iv->w->store, "apps", object_name(app));
 		json_array_foreach(json_path(doc, "effective.objects"), i, o)

@@ -433,3 +433,69 @@ Test(scenarios, what_another_app_s_namespace_took_along_is_made_again)
 	expect_app("Verified", "");
 	cr_assert_eq(world_running(w, "web:1"), 2);
 }
+
+Test(scenarios, answers_that_never_come_are_asked_for_again)
+{
+	static const struct world_faults all_lost = {.lost = 1000};
+
+	world_set_faults(w, &all_lost);
+	world_push(w, one_app("web:1", 2));
+	world_run(w, 1000);
+	expect_app("Waiting", "");
+	world_set_faults(w, NULL);
+	world_run(w, 61000);
+	expect_app("Verified", "");
+	world_set_faults(w, &all_lost);
+	world_push(w, json_pack("{s:{s:[o]}}", "other", "objects",
+				world_deployment("api", "web:2", 1)));
+	world_run(w, 70000);
+	world_set_faults(w, NULL);
+	world_run(w, 200000);
+	cr_assert_eq(count(KIND_POD), 1);
+	cr_assert_eq(world_starts(w), 3, "what was started without a word is not started twice");
+}
+
+Test(scenarios, what_fails_for_once_is_tried_again_and_not_shown)
+{
+	static const struct world_faults all_fail = {.failing = 1000};
+
+	world_set_faults(w, &all_fail);
+	world_push(w, one_app("web:1", 2));
+	world_run(w, 100);
+	expect_app("Waiting", "");
+	world_set_faults(w, NULL);
+	world_run(w, 60000);
+	expect_app("Verified", "");
+}
+
+Test(scenarios, killed_between_commit_and_effect_it_comes_to_the_same)
+{
+	for (unsigned int n = 1; n < 40; n++) {
+		world_push(w, one_app(n % 2 ? "web:1" : "web:2", 3));
+		world_crash_in(w, n);
+		world_run(w, 200000);
+		expect_app("Verified", "");
+		cr_assert_eq(world_running(w, n % 2 ? "web:1" : "web:2"), 3, "killed at %u", n);
+		cr_assert_eq(world_running(w, n % 2 ? "web:2" : "web:1"), 0, "killed at %u", n);
+	}
+}
+
+Test(scenarios, after_the_host_started_again_all_of_it_runs_again)
+{
+	world_push(w, one_app("web:1", 3));
+	world_run(w, 5000);
+	world_reboot(w);
+	world_run(w, 60000);
+	expect_app("Verified", "");
+	cr_assert_eq(world_running(w, "web:1"), 3);
+	cr_assert_eq(world_starts(w), 6);
+}
+
+Test(scenarios, a_store_that_cannot_commit_costs_a_restart)
+{
+	world_push(w, one_app("web:1", 3));
+	world_fail_commits(w, 3);
+	world_run(w, 60000);
+	expect_app("Verified", "");
+	cr_assert_eq(world_running(w, "web:1"), 3);
+}

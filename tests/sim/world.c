@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -339,6 +340,22 @@ void world_set_faults(struct world *w, const struct world_faults *faults)
 	w->faults = faults ? *faults : none;
 }
 
+void world_calm(struct world *w)
+{
+	world_trace(w, "calm");
+	world_set_faults(w, NULL);
+	w->die_in = w->fail_commit = 0;
+	for (size_t i = w->n_answers; i > 0; i--) {
+		struct answer *a = &w->answers[i - 1];
+
+		a->lost = a->fails = a->echo = false;
+		if (!a->by_chance)
+			continue;
+		world_answer_clear(a);
+		*a = w->answers[--w->n_answers];
+	}
+}
+
 void world_confirm_prune(struct world *w)
 {
 	free(w->confirmed);
@@ -367,6 +384,8 @@ const char *world_violation(const struct world *w)
 
 void world_tell(struct world *w)
 {
+	if (getenv("RECOND_SIM_DEBUG"))
+		log_set_level(LOG_LEVEL_DEBUG);
 	w->verbose = true;
 }
 

@@ -29,6 +29,8 @@ struct world_faults {
 
 /* What goes wrong from here on; NULL: nothing. */
 void world_set_faults(struct world *w, const struct world_faults *faults);
+/* Nothing goes wrong any more, not even what was going to; the clock is right. */
+void world_calm(struct world *w);
 /* Print all that happens. */
 void world_tell(struct world *w);
 

@@ -80,6 +80,7 @@ static void plan_end(struct world *w, const struct answer *a)
 	end = world_owe(w, ANSWER_EXIT, a->id, world_some_ms(w, early ? 4000 : 60000));
 	end->name = mem_strdup(a->name);
 	end->attempt = a->attempt;
+	end->by_chance = !crashes;
 	end->code = world_happens(w, 500) ? 1 : 137;
 	if (ends || fails)
 		end->code = fails ? 3 : 0;

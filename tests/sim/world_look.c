@@ -101,6 +101,7 @@ void world_exit_container(struct world *w, const char *uid, int code)
 		a->name = mem_strdup(name);
 		a->attempt = (unsigned int)json_path_int(c, "attempt", 0);
 		a->code = code;
+		a->by_chance = true;
 		return;
 	}
 }

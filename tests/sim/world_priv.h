@@ -36,10 +36,11 @@ struct answer {
 	char *extra; /* digest, revision */
 	unsigned int attempt;
 	int code;
-	bool fails; /* with a transient error, nothing done */
-	bool lost;  /* done, or not, and never told */
-	bool echo;  /* told once more, later */
-	bool again; /* that: nothing is done for it */
+	bool fails;     /* with a transient error, nothing done */
+	bool lost;      /* done, or not, and never told */
+	bool echo;      /* told once more, later */
+	bool by_chance; /* an end that nobody asked for and that is not the image's fault */
+	bool again;     /* that: nothing is done for it */
 };
 
 struct invariants;
