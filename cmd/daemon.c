@@ -41,7 +41,7 @@ static uint64_t port_now_ms(void *data UNUSED)
 
 static int64_t port_realtime_ns(void *data UNUSED)
 {
-	return clock_realtime_ns();
+	return clock_steady_realtime_ns();
 }
 
 static void port_random(void *data UNUSED, void *buf, size_t n)
@@ -52,15 +52,19 @@ static void port_random(void *data UNUSED, void *buf, size_t n)
 /*
  * A store that cannot be written ends the process; the next start reads what is durable.
  */
+static void end_on_store(struct host *h, const struct err *err)
+{
+	log_error("the store failed; ending, pods go on", LOG_ERR(err));
+	(void)sd_event_exit(h->loop, 1);
+}
+
 static void on_wake(void *data)
 {
 	struct host *h = data;
 	struct err err = {0};
 
-	if (reconciler_run(h->reconciler, &err) == 0)
-		return;
-	log_error("the store failed; ending, pods go on", LOG_ERR(&err));
-	(void)sd_event_exit(h->loop, 1);
+	if (reconciler_run(h->reconciler, &err) < 0)
+		end_on_store(h, &err);
 }
 
 static void port_wake_at(void *data, uint64_t at_ms)
@@ -105,7 +109,7 @@ void host_run_policy(struct host *h)
 
 static int64_t env_realtime(void *data UNUSED)
 {
-	return clock_realtime_ns();
+	return clock_steady_realtime_ns();
 }
 
 static void env_random(void *data UNUSED, void *buf, size_t n)
@@ -229,6 +233,17 @@ static bool is_ready(void *data)
 	return true;
 }
 
+/* What the API wrote is on disk before it says so. */
+static int settle(void *data, struct err *err)
+{
+	struct host *h = data;
+	int r = reconciler_run(h->reconciler, err);
+
+	if (r < 0)
+		end_on_store(h, err);
+	return r;
+}
+
 static int start_api(struct host *h, struct err *err)
 {
 	const struct group *group = getgrnam(h->options->socket_group);
@@ -237,9 +252,14 @@ static int start_api(struct host *h, struct err *err)
 		.mode = group ? 0660 : 0600,
 		.group = group ? group->gr_gid : (gid_t)-1,
 		.version = RECOND_VERSION,
+		.policy = h->reconciler,
 	};
 	struct api_host ops = {
-		.images = port_image_list, .log_path = port_pod_log_path, .ready = is_ready};
+		.images = port_image_list,
+		.log_path = port_pod_log_path,
+		.ready = is_ready,
+		.settle = settle,
+	};
 	int r;
 
 	r = supervise_listen_fd(&config.listen_fd, err);
@@ -275,8 +295,8 @@ static void stop(struct host *h)
 	port_source_stop(h);
 	port_build_stop(h);
 	port_image_stop(h);
-	port_check_stop(h);
 	h->reconciler = reconciler_free(h->reconciler);
+	port_check_stop(h);
 	h->pods = pod_runtime_free(h->pods);
 	h->layers = layer_unpacker_free(h->layers);
 	h->images = image_store_free(h->images);

@@ -8,6 +8,7 @@
 
 #include "base/strbuf.h"
 #include "reconciler/controllers/deployment.h"
+#include "reconciler/controllers/deployment_priv.h"
 #include "reconciler/controllers/job.h"
 #include "reconciler/controllers/pod_status.h"
 #include "reconciler/controllers/replicaset.h"
@@ -39,9 +40,8 @@ static bool is_config_error(const char *reason)
 
 static int64_t age_ms(struct reconciler *r, const json_t *o)
 {
-	int64_t ns = 0;
+	int64_t ns = reconciler_stamp_ns(r, json_path_str(o, "metadata.creationTimestamp", ""), 0);
 
-	(void)clock_parse_rfc3339(&ns, json_path_str(o, "metadata.creationTimestamp", ""));
 	return (reconciler_realtime_ns(r) - ns) / 1000000;
 }
 
@@ -111,16 +111,16 @@ static void check_pods_of(struct follow *f, const json_t *owner,
 		check(f, pod);
 }
 
-/* The ReplicaSet of a Deployment's current template: the one that carries the same revision. */
+/* The ReplicaSet of a Deployment's current template. Its revision does not tell: with Recreate the
+ * Deployment carries the old one's until the last old pod is gone. */
 static const json_t *current_set(struct reconciler *r, const json_t *d)
 {
 	autojson *sets = store_owned(r->store, KIND_REPLICASET, d);
-	const char *revision = object_annotation(d, DEPLOYMENT_REVISION);
 	json_t *rs;
 	size_t i;
 
 	json_array_foreach(sets, i, rs) {
-		if (str_eq(object_annotation(rs, DEPLOYMENT_REVISION), revision))
+		if (rollout_same_template(rs, d))
 			return store_get_uid(r->store, object_uid(rs));
 	}
 	return NULL;

@@ -23,7 +23,8 @@ struct ports {
 
 	/* Milliseconds that never jump and count sleep; for intervals. */
 	uint64_t (*now_ms)(void *data);
-	/* Wall clock, nanoseconds since the epoch; for time stamps only. */
+	/* Wall clock as of the start of the process, nanoseconds since the epoch; goes on with
+	 * now_ms and so never jumps either. For time stamps and their ages. */
 	int64_t (*realtime_ns)(void *data);
 	/* Fill BUF with N random bytes. */
 	void (*random)(void *data, void *buf, size_t n);

@@ -56,6 +56,14 @@ int64_t reconciler_realtime_ns(struct reconciler *r)
 	return r->ports.realtime_ns(r->ports.data);
 }
 
+int64_t reconciler_stamp_ns(struct reconciler *r, const char *text, int64_t def)
+{
+	int64_t ns = def;
+
+	(void)clock_parse_rfc3339(&ns, text);
+	return ns > reconciler_realtime_ns(r) ? r->started_ns : ns;
+}
+
 void reconciler_rfc3339(struct reconciler *r, char ret[CLOCK_RFC3339_SIZE])
 {
 	clock_format_rfc3339(ret, reconciler_realtime_ns(r));
@@ -157,7 +165,7 @@ static void on_change(const struct store_event *event, void *data)
 	queue_owners(r, o);
 	if (event->type == STORE_DELETED)
 		garbage_queue_owner(r, o);
-	if (object_deleting(o) && event->kind == KIND_POD)
+	if (object_deleting(o) && event->kind != KIND_NAMESPACE)
 		reconciler_queue(r, WORK_NAMESPACE, object_namespace(o));
 	if (app && event->kind != KIND_EVENT)
 		reconciler_queue(r, WORK_APP, app);
@@ -185,6 +193,7 @@ struct reconciler *reconciler_new(struct store *store, const struct ports *ports
 	r->host_ip = mem_strdup(config->host_ip);
 	r->node = config->node;
 	r->confirm_prune = mem_strdup(config->confirm_prune);
+	r->started_ns = reconciler_realtime_ns(r);
 	r->queue = queue_new();
 	r->effects = effects_new();
 	r->events = events_new();
@@ -243,7 +252,7 @@ static int run_pass(struct reconciler *r, bool *ret_more, struct err *err)
 	int ret;
 
 	r->pass_open = true;
-	while (n < PASS_MAX_KEYS) {
+	while (r->recovered && n < PASS_MAX_KEYS) { /* what objects say of pods is old before */
 		autofree char *key = NULL;
 
 		if (queue_take(r->queue, &work, &key, now) == 0)
@@ -259,7 +268,7 @@ static int run_pass(struct reconciler *r, bool *ret_more, struct err *err)
 		return ret;
 	store_begin(r->store);
 	effects_run(r);
-	*ret_more = queue_next_ms(r->queue) <= now;
+	*ret_more = r->recovered && queue_next_ms(r->queue) <= now;
 	return 0;
 }
 
@@ -273,6 +282,6 @@ int reconciler_run(struct reconciler *r, struct err *err)
 		if (ret < 0)
 			return ret;
 	}
-	r->ports.wake_at(r->ports.data, queue_next_ms(r->queue));
+	r->ports.wake_at(r->ports.data, r->recovered ? queue_next_ms(r->queue) : UINT64_MAX);
 	return 0;
 }

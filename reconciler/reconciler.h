@@ -97,8 +97,8 @@ void reconciler_pod_gone(struct reconciler *r, const char *uid);
  */
 void reconciler_check_done(struct reconciler *r, const char *id, bool ok, const char *message);
 
-/* The runtime has told everything it found at start; pods not mentioned do not run. Nothing acts on
- * pods before. */
+/* The runtime has told everything it found at start; pods not mentioned do not run. No controller
+ * works before. */
 void reconciler_recovered(struct reconciler *r);
 
 /*

@@ -54,6 +54,7 @@ struct reconciler {
 	struct events *events;
 	struct effects *effects; /* wait for the commit of the transaction that intends them */
 	unsigned int watch_id;
+	int64_t started_ns; /* wall clock at the start of the process */
 	bool recovered;
 	bool pass_open; /* between store_begin and store_commit */
 };
@@ -62,6 +63,10 @@ struct reconciler {
 uint64_t reconciler_now_ms(struct reconciler *r);
 int64_t reconciler_realtime_ns(struct reconciler *r);
 void reconciler_rfc3339(struct reconciler *r, char ret[CLOCK_RFC3339_SIZE]);
+
+/* When the time stamp TEXT was made; DEF when it is none. One that lies ahead is of an earlier
+ * process, and the wall clock was set back since: it counts from the start of this one. */
+int64_t reconciler_stamp_ns(struct reconciler *r, const char *text, int64_t def);
 
 /* Queue KEY of class WORK at once / after a delay. */
 void reconciler_queue(struct reconciler *r, enum work work, const char *key);

@@ -129,7 +129,9 @@ void rollback_failed(struct reconciler *r, struct app *app, json_t *set, const s
 	set_forget_applied(app);
 	hold = decide(r, app, set, &why);
 	app_hold(r, app, hold, key, &why);
+	/* Not the app's, which may have newer ones already: those are still to be tried. */
 	json_path_set_new(app->doc, "held.revision", json_text(json_path_str(set, "revision", "")));
+	json_path_set_new(app->doc, "held.inputs", json_text(json_path_str(set, "inputs", "")));
 	app_save(r, app);
 	if (object && json_path_bool(app->doc, "restore", false))
 		events_warning(r, object, "recond", "RollingBack",
@@ -227,6 +229,19 @@ static void say_unready(const json_t *pod, struct err *err)
 			object_name(pod), object_namespace(pod));
 }
 
+/*
+ * Its container was lost with its monitor, or with the host's last boot: that is no fault of what
+ * runs in it. It is started again, and watched on.
+ */
+static bool was_lost(const json_t *pod)
+{
+	const json_t *c = unready_container(pod);
+	const json_t *ended =
+		json_path(c, "state.terminated") ?: json_path(c, "lastState.terminated");
+
+	return str_eq(json_path_str(ended, "reason", ""), "ContainerStatusUnknown");
+}
+
 /* Has a pod that was ready when its set was verified stopped being so? A deleted one was someone's
  * wish. */
 static bool found_wanting(struct reconciler *r, const json_t *watch, struct err *err)
@@ -238,7 +253,7 @@ static bool found_wanting(struct reconciler *r, const json_t *watch, struct err 
 		const json_t *pod = store_get_uid(r->store, json_string_value(uid));
 
 		if (!pod || object_deleting(pod) || replicaset_pod_ready(pod) ||
-		    str_eq(json_path_str(pod, "status.phase", ""), "Succeeded"))
+		    str_eq(json_path_str(pod, "status.phase", ""), "Succeeded") || was_lost(pod))
 			continue;
 		say_unready(pod, err);
 		return true;

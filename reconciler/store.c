@@ -28,6 +28,7 @@ struct change {
 	uint64_t rv;
 	json_t *object; /* owned reference */
 	json_t *old;    /* owned reference; NULL unless modified */
+	char *body;     /* as text, once it was written */
 };
 
 /* A change remembered for watchers that come back: as text, a tenth of the size of the parsed
@@ -161,7 +162,8 @@ static void change_clear(struct change *c)
 {
 	json_decref(c->object);
 	json_decref(c->old);
-	c->object = c->old = NULL;
+	free(c->body);
+	*c = (struct change){0};
 }
 
 static void doc_change_clear(struct doc_change *c)
@@ -430,16 +432,15 @@ void store_begin(struct store *s)
 static void write_changes(struct store *s)
 {
 	for (size_t i = 0; i < s->n_changes; i++) {
-		const struct change *c = &s->changes[i];
+		struct change *c = &s->changes[i];
 		const char *ns = object_namespace(c->object), *name = object_name(c->object);
 		const char *kind = kind_info(c->kind)->name;
 
 		if (c->type == STORE_DELETED) {
 			store_db_delete_object(s->db, kind, ns, name);
 		} else {
-			autofree char *body = json_dumps(c->object, JSON_COMPACT);
-
-			store_db_put_object(s->db, kind, ns, name, body);
+			c->body = json_dumps(c->object, JSON_COMPACT);
+			store_db_put_object(s->db, kind, ns, name, c->body);
 		}
 	}
 	for (size_t i = 0; i < s->n_doc_changes; i++) {
@@ -454,14 +455,15 @@ static void write_changes(struct store *s)
 	}
 }
 
-static void history_add(struct store *s, const struct change *c)
+static void history_add(struct store *s, struct change *c)
 {
 	struct past_change *slot = &s->history[s->n_history % STORE_HISTORY];
+	char *body = c->body ? TAKE_PTR(c->body) : json_dumps(c->object, JSON_COMPACT);
 
 	if (slot->body)
 		s->history_floor = slot->rv;
 	free(slot->body);
-	*slot = (struct past_change){c->type, c->kind, c->rv, json_dumps(c->object, JSON_COMPACT)};
+	*slot = (struct past_change){c->type, c->kind, c->rv, body};
 	s->n_history++;
 }
 

@@ -436,3 +436,16 @@ int cgroup_remove(const struct cgroup_host *host, const char *path, struct err *
 	}
 	return 0;
 }
+
+void cgroup_remove_empty(const struct cgroup_host *host, const char *path)
+{
+	assert(path[0] == '/' && path[1] != '\0');
+	for (size_t i = 0; i < host->n; i++) {
+		autoclose int rootfd =
+			fs_open(host->hierarchies[i].mount, O_RDONLY | O_DIRECTORY, 0);
+
+		/* The kernel refuses while there is something. */
+		if (rootfd >= 0)
+			(void)unlinkat(rootfd, path + 1, AT_REMOVEDIR);
+	}
+}

@@ -85,6 +85,9 @@ int cgroup_kill(const struct cgroup_host *host, const char *path, uint64_t timeo
  * ERR. */
 int cgroup_remove(const struct cgroup_host *host, const char *path, struct err *err);
 
+/* Remove PATH wherever nothing is in it: no process, no other cgroup. */
+void cgroup_remove_empty(const struct cgroup_host *host, const char *path);
+
 /*
  * The file with the line "oom_kill <n>" for PATH, owned by the caller; NULL when there is no memory
  * controller.

@@ -22,6 +22,7 @@
 #include "base/loop.h"
 #include "base/proc.h"
 #include "base/str.h"
+#include "runtime/net.h"
 #include "runtime/pod_priv.h"
 
 #define NAME_MAX_BYTES 253
@@ -243,7 +244,7 @@ void pod_turn(struct pod_runtime *rt)
 /* The run directory describes processes and mounts of one boot: what another boot left is void. */
 static int check_boot(struct pod_runtime *rt, struct err *err)
 {
-	static const char *const voided[] = {"pods", "events", "crun", "cgroup_root"};
+	static const char *const voided[] = {"pods", "events", "crun", "cgroup_root", "bridges"};
 	autofree char *old = NULL;
 	char boot[37];
 	size_t n;
@@ -347,8 +348,13 @@ int pod_runtime_new(struct pod_runtime **ret, sd_event *loop, const struct pod_c
 	r = sd_event_add_defer(loop, &rt->turn, on_turn, rt);
 	if (r < 0)
 		return err_errno(err, r, "add to the loop");
-	rt->network_wanted = true;
-	pod_task_add(rt, POD_VERB_NETWORK_UP, NULL, NULL, NULL);
+	if (!config->retire) {
+		r = pod_retire_note_bridge(rt, err);
+		if (r < 0)
+			return r;
+		rt->network_wanted = true;
+		pod_task_add(rt, POD_VERB_NETWORK_UP, NULL, NULL, NULL);
+	}
 	*ret = TAKE_PTR(rt);
 	return 0;
 }
@@ -422,10 +428,10 @@ static json_t *sandbox_extra(const struct pod *pod, const json_t *request)
 {
 	json_t *extra = json_pack("{s:O}", "request", request);
 	const char *parts[] = {pod->rt->run_dir, pod->uid};
-	char link[16] = "rp", ip[CIDR_ADDRESS_SIZE];
+	char link[16] = NET_POD_LINK_PREFIX, ip[CIDR_ADDRESS_SIZE];
 
 	if (pod->ip) {
-		derive(link + 2, 12, parts, ARRAY_SIZE(parts));
+		derive(link + strlen(link), NET_POD_LINK_DIGITS, parts, ARRAY_SIZE(parts));
 		cidr_format_address(ip, pod->ip);
 		json_set(extra, "link", json_text(link));
 		json_set(extra, "ip", json_text(ip));
@@ -527,7 +533,8 @@ int pod_down(struct pod_runtime *rt, const char *uid, struct err *err)
 	else if (pod->state == POD_GOING)
 		return 0;
 	pod->state = POD_GOING;
-	pod->report = pod->report_containers = false;
+	pod->report = pod->report_containers = pod->stalled = false;
+	loop_timer_stop(pod->retry);
 	pod_task_cancel(pod);
 	for (size_t i = 0; i < pod->n; i++)
 		pod->containers[i]->layers = layer_job_free(pod->containers[i]->layers);

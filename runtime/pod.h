@@ -49,6 +49,7 @@ struct pod_config {
 	const char *bridge;            /* made when missing; [a-z0-9-]{1,15} */
 	const char *pod_cidr;          /* "10.88.0.0/16": its first address is the gateway */
 	const char *cgroup_parent;     /* the cgroup root is made below; NULL: "/recond" */
+	bool retire;                   /* only to end it: no bridge is made */
 	bool monitors_apart;           /* not in the cgroup of the daemon, but below the root */
 	const char *crun_path;         /* NULL: "/usr/bin/crun" */
 	uint64_t log_bytes;            /* rotate a container's log at this size; 0: 10 MiB */
@@ -93,6 +94,11 @@ struct pod_callbacks {
 	void (*pod_gone)(const char *uid, void *data);
 	void (*pod_down_failed)(const char *uid, const struct err *err,
 				void *data); /* retried by itself */
+	/*
+	 * Answer to pod_host_down; may be NULL for who does not ask. KEPT: texts, what was left
+	 * there for a reason; NULL with ERR, when it failed and may be asked for again.
+	 */
+	void (*host_down)(const json_t *kept, const struct err *err, void *data);
 };
 
 /*
@@ -157,6 +163,16 @@ json_t *pod_exec_target(struct pod_runtime *rt, const char *uid, const char *nam
  * not reported any more.
  */
 int pod_down(struct pod_runtime *rt, const char *uid, struct err *err);
+
+/* How many pods there are, those that go down included. */
+size_t pod_runtime_pods(const struct pod_runtime *rt);
+
+/*
+ * With no pod left: remove what the instance has on the host beside them. Kills what is left in its
+ * cgroups; takes away mounts below its directories, its bridges (unless it did not make them, or
+ * somebody else's link is on them), its rules, its cgroups. Answered by callbacks.host_down.
+ */
+void pod_host_down(struct pod_runtime *rt);
 
 struct pod_log {
 	const char *ns, *pod, *uid, *container;

@@ -129,6 +129,13 @@ static bool is_saturated(const struct rollout *o)
 	       o->replicas &&json_path_int(o->new, "status.availableReplicas", 0) == o->replicas;
 }
 
+static int64_t unavailable_of(const json_t *rs)
+{
+	int64_t n = size_of(rs) - json_path_int(rs, "status.availableReplicas", 0);
+
+	return n > 0 ? n : 0;
+}
+
 static void share(struct rollout *o, json_t *active)
 {
 	size_t n = json_array_size(active);
@@ -140,6 +147,7 @@ static void share(struct rollout *o, json_t *active)
 		const json_t *rs = json_array_get(active, i);
 
 		sets[i] = (struct scaling_set){.spec = size_of(rs),
+					       .unavailable = unavailable_of(rs),
 					       .max_replicas =
 						       rollout_annotation_int(rs, DEPLOYMENT_MAX)};
 	}
@@ -234,7 +242,8 @@ static void write_status(struct rollout *o, bool progress)
 				    .new_rs = o->new,
 				    .all = o->sets,
 				    .now = now,
-				    .now_ns = reconciler_realtime_ns(o->r)};
+				    .now_ns = reconciler_realtime_ns(o->r),
+				    .started_ns = o->r->started_ns};
 	autofree char *key = mem_asprintf("%s/%s", object_namespace(o->d), object_name(o->d));
 	autojson *d = json_deep_copy(o->d);
 	int64_t deadline_s = -1;

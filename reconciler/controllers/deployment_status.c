@@ -98,6 +98,8 @@ static int64_t seconds_left(const struct deployment_view *v, const json_t *progr
 	(void)clock_parse_rfc3339(
 		&since_ns, json_path_str(progressing, "lastUpdateTime",
 					 json_path_str(progressing, "lastTransitionTime", "")));
+	if (since_ns > v->now_ns) /* by an earlier process, before the clock was set back */
+		since_ns = v->started_ns;
 	return deadline_of(v->deployment) - (v->now_ns - since_ns) / 1000000000;
 }
 
@@ -125,6 +127,13 @@ static void note_about_set(const struct deployment_view *v, json_t *d, const cha
 	deployment_status_note(d, &(struct deployment_progress){value, reason, message}, v->now);
 }
 
+/* What an older spec failed at is no failure of this one: it has its own time. */
+static bool is_new_to_us(const struct deployment_view *v)
+{
+	return json_path_int(v->deployment, "status.observedGeneration", 0) <
+	       json_path_int(v->deployment, "metadata.generation", 0);
+}
+
 /* D has the new counts; v->deployment the ones before. */
 static void judge_progress(const struct deployment_view *v, json_t *d)
 {
@@ -139,6 +148,8 @@ static void judge_progress(const struct deployment_view *v, json_t *d)
 		note_about_set(v, d, "True", "NewReplicaSetAvailable",
 			       "has successfully progressed");
 	else if (counts_progressed(json_object_get(v->deployment, "status"), status))
+		note_about_set(v, d, "True", "ReplicaSetUpdated", "is progressing");
+	else if (is_new_to_us(v) && str_eq(reason_of(d), "ProgressDeadlineExceeded"))
 		note_about_set(v, d, "True", "ReplicaSetUpdated", "is progressing");
 	else if (timed_out(v, d))
 		note_about_set(v, d, "False", "ProgressDeadlineExceeded",

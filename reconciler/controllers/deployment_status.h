@@ -15,6 +15,7 @@ struct deployment_view {
 	json_t *all;          /* array: every ReplicaSet of it, old and new */
 	const char *now;      /* RFC 3339 */
 	int64_t now_ns;
+	int64_t started_ns; /* when the process was */
 };
 
 /* What the Progressing condition is to say. */

@@ -108,10 +108,9 @@ static void set_owner(struct reconciler *r, const json_t *pod, const json_t *job
 	autojson *copy = json_deep_copy(pod);
 
 	if (job)
-		json_path_set_new(copy, "metadata.ownerReferences",
-				  json_pack("[o]", object_owner_ref(job)));
+		object_set_controller(copy, job);
 	else
-		json_path_del(copy, "metadata.ownerReferences");
+		object_drop_controller(copy);
 	(void)store_update_status(r->store, copy);
 	set_tracked(r, store_get_uid(r->store, object_uid(pod)), job != NULL);
 }
@@ -420,7 +419,7 @@ static void remove_pods(struct job_pass *p, int64_t n, bool failed)
 		if (job_pod_active(pod))
 			json_array_append(active, pod);
 	}
-	victims = victims_choose(active, (size_t)n, p->v.now_ns);
+	victims = victims_choose(active, (size_t)n, 0, p->v.now_ns);
 	json_array_foreach(victims, i, pod) {
 		if (failed && job_pod_uncounted(pod))
 			status_add(p, "failed");

@@ -184,17 +184,20 @@ void reconciler_container_exited(struct reconciler *r, const char *uid, const ch
 {
 	struct container_run *c = answered(r, uid, name, attempt);
 	const json_t *pod = store_get_uid(r->store, uid);
-	uint64_t now = reconciler_now_ms(r);
+	uint64_t now = reconciler_now_ms(r), ran_ms;
 
 	if (!c || c->state == CONTAINER_EXITED)
 		return;
+	/* Whose start nobody told ran for who knows how long; started_ms is of the attempt before.
+	 */
+	ran_ms = c->state == CONTAINER_RUNNING && c->started_ms ? now - c->started_ms : 0;
 	effects_answered(r, QUESTION_KILL, uid, name);
 	pod_check_abandon(r, pods_get(r->pods, uid), c);
 	container_run_ended(c, json_deep_copy(info));
 	c->failure = (struct err){0};
 	if (!pod || !r->recovered || !pod_may_restart(pod, c))
 		return; /* what ended while recond was away is counted when its pod is observed */
-	pod_plan_backoff(c, now, 0, c->started_ms ? now - c->started_ms : 0);
+	pod_plan_backoff(c, now, 0, ran_ms);
 	if (!object_deleting(pod))
 		warn_backoff(r, pod, c);
 }
@@ -275,9 +278,21 @@ static void recover_run(struct pod_run *run, void *data)
 	}
 }
 
+/*
+ * What became of pods meanwhile is seen first, then counted, and only then acted upon: a Deployment
+ * that trusts the counts of before would take pods away that it can't spare. Nothing else is due at
+ * these times.
+ */
 static void queue_pod(const json_t *pod, void *data)
 {
-	reconciler_queue(data, WORK_POD, object_uid(pod));
+	queue_add(((struct reconciler *)data)->queue, WORK_POD, object_uid(pod), 0);
+}
+
+static void queue_set(const json_t *rs, void *data)
+{
+	autofree char *key = mem_asprintf("%s/%s", object_namespace(rs), object_name(rs));
+
+	queue_add(((struct reconciler *)data)->queue, WORK_REPLICASET, key, 1);
 }
 
 void reconciler_recovered(struct reconciler *r)
@@ -285,5 +300,6 @@ void reconciler_recovered(struct reconciler *r)
 	r->recovered = true;
 	pods_each(r->pods, recover_run, r);
 	store_each(r->store, KIND_POD, NULL, queue_pod, r);
+	store_each(r->store, KIND_REPLICASET, NULL, queue_set, r);
 	reconciler_queue(r, WORK_EVENTS, "");
 }

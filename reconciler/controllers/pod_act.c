@@ -9,7 +9,7 @@
 #include <signal.h>
 #include <string.h>
 
-#include "reconciler/controllers/job_pods.h"
+#include "reconciler/controllers/deletion.h"
 #include "reconciler/controllers/pod_check.h"
 #include "reconciler/controllers/pod_phase.h"
 #include "reconciler/controllers/pod_request.h"
@@ -202,14 +202,14 @@ static void act_container(struct reconciler *r, const json_t *pod, struct pod_ru
 }
 
 /*
- * The end of a pod that is on its way out. A Job counts its own first, and takes its finalizer from
- * it; what ended without having said how ended badly.
+ * The end of a pod that is on its way out. Who holds it by a finalizer comes first: a Job counts
+ * its own. What ended without having said how ended badly.
  */
 static void forget(struct reconciler *r, const json_t *pod)
 {
 	autojson *copy = NULL;
 
-	if (!job_pod_uncounted(pod)) {
+	if (!deletion_is_held(pod)) {
 		queue_remove(r->queue, WORK_PROBE, object_uid(pod));
 		pods_remove(r->pods, object_uid(pod));
 		(void)store_delete(r->store, KIND_POD, object_namespace(pod), object_name(pod));

@@ -23,19 +23,14 @@ bool replicaset_pod_ready(const json_t *pod)
 	return str_eq(json_path_str(object_condition(pod, "Ready"), "status", ""), "True");
 }
 
-bool replicaset_pod_available(const json_t *pod, int64_t min_ready_seconds, int64_t now_ns,
-			      uint64_t *ret_wait_ms)
+bool replicaset_pod_available(const json_t *pod, int64_t min_ready_seconds, int64_t since_ns,
+			      int64_t now_ns, uint64_t *ret_wait_ms)
 {
-	int64_t since_ns = 0, missing_ms;
+	int64_t missing_ms = min_ready_seconds * 1000 - (now_ns - since_ns) / 1000000;
 
 	if (!replicaset_pod_ready(pod))
 		return false;
-	if (min_ready_seconds == 0)
-		return true;
-	(void)clock_parse_rfc3339(
-		&since_ns, json_path_str(object_condition(pod, "Ready"), "lastTransitionTime", ""));
-	missing_ms = min_ready_seconds * 1000 - (now_ns - since_ns) / 1000000;
-	if (missing_ms <= 0)
+	if (min_ready_seconds == 0 || missing_ms <= 0)
 		return true;
 	if (ret_wait_ms && (uint64_t)missing_ms < *ret_wait_ms)
 		*ret_wait_ms = (uint64_t)missing_ms;
@@ -160,7 +155,9 @@ size_t replicaset_slow_start(size_t n, bool (*create)(void *data), void *data)
 
 static void delete_surplus(struct reconciler *r, const json_t *rs, json_t *active, size_t surplus)
 {
-	autojson *victims = victims_choose(active, surplus, reconciler_realtime_ns(r));
+	autojson *victims =
+		victims_choose(active, surplus, json_path_int(rs, "spec.minReadySeconds", 0),
+			       reconciler_realtime_ns(r));
 	json_t *pod;
 	size_t i;
 
@@ -208,12 +205,42 @@ struct counts {
 		wait_ms; /* until the next pod is available; UINT64_MAX: none is to be waited for */
 };
 
+struct availability {
+	int64_t available;
+	int64_t doubtful; /* ready since a time that lies ahead: the clock was set back */
+};
+
+static void count_available(struct availability *a, struct reconciler *r, const json_t *rs,
+			    const json_t *pod, uint64_t *ret_wait_ms)
+{
+	const char *since = json_path_str(object_condition(pod, "Ready"), "lastTransitionTime", "");
+	int64_t now_ns = reconciler_realtime_ns(r), ns = 0;
+
+	(void)clock_parse_rfc3339(&ns, since);
+	if (replicaset_pod_available(pod, json_path_int(rs, "spec.minReadySeconds", 0),
+				     reconciler_stamp_ns(r, since, 0), now_ns, ret_wait_ms))
+		a->available++;
+	else
+		a->doubtful += ns > now_ns;
+}
+
+/* Of the doubtful ones as many are available as were counted before: to take all of them for new
+ * would have a Deployment replace what serves. */
+static int64_t all_available(const struct availability *a, const json_t *rs)
+{
+	int64_t before = json_path_int(rs, "status.availableReplicas", 0) - a->available;
+
+	if (a->doubtful == 0 || before <= 0)
+		return a->available;
+	return a->available + (before < a->doubtful ? before : a->doubtful);
+}
+
 static struct counts count_pods(struct reconciler *r, const json_t *rs)
 {
 	autojson *pods = store_owned(r->store, KIND_POD, rs);
 	const json_t *labels = json_path(rs, "spec.template.metadata.labels");
 	autojson *selector = labels ? json_pack("{s:O}", "matchLabels", labels) : json_object();
-	int64_t min_ready_s = json_path_int(rs, "spec.minReadySeconds", 0);
+	struct availability available = {0};
 	struct counts n = {.wait_ms = UINT64_MAX};
 	json_t *pod;
 	size_t i;
@@ -225,9 +252,9 @@ static struct counts count_pods(struct reconciler *r, const json_t *rs)
 		n.replicas++;
 		n.labelled += object_selector_matches(selector, json_path(pod, "metadata.labels"));
 		n.ready += replicaset_pod_ready(pod);
-		n.available += replicaset_pod_available(pod, min_ready_s, reconciler_realtime_ns(r),
-							&n.wait_ms);
+		count_available(&available, r, rs, pod, &n.wait_ms);
 	}
+	n.available = all_available(&available, rs);
 	return n;
 }
 

@@ -18,10 +18,10 @@ void replicaset_reconcile(struct reconciler *r, const char *key);
 /* Queue the ReplicaSets whose selector matches the orphan POD. */
 void replicaset_queue_matching(struct reconciler *r, const json_t *pod);
 
-/* Is POD Ready, and has it been for MIN_READY_SECONDS at NOW_NS? *ret_wait_ms (may be NULL) is
- * lowered to how long is missing. */
-bool replicaset_pod_available(const json_t *pod, int64_t min_ready_seconds, int64_t now_ns,
-			      uint64_t *ret_wait_ms);
+/* Is POD Ready, and has it been for MIN_READY_SECONDS at NOW_NS, when it became so at SINCE_NS?
+ * *ret_wait_ms (may be NULL) is lowered to how long is missing. */
+bool replicaset_pod_available(const json_t *pod, int64_t min_ready_seconds, int64_t since_ns,
+			      int64_t now_ns, uint64_t *ret_wait_ms);
 bool replicaset_pod_ready(const json_t *pod);
 
 /*

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Proportional scaling as the Deployment controller of Kubernetes does it (k8s-semantics 2.5).
+ * Proportional scaling as the Deployment controller of Kubernetes does it (k8s-semantics 2.5), but
+ * for what is not available: it goes first, so that no share is taken from what serves in its
+ * stead.
  */
 #include "reconciler/controllers/scaling.h"
 
@@ -48,16 +50,34 @@ static int64_t clamp(int64_t share, int64_t left)
 	return share > left ? share : left;
 }
 
+/* As many as SURPLUS of those that serve nobody. How many they were. */
+static int64_t drop_unavailable(struct scaling_set *sets, size_t n, int64_t surplus)
+{
+	int64_t dropped = 0;
+
+	for (size_t i = 0; i < n && dropped < surplus; i++) {
+		int64_t drop = sets[i].unavailable;
+
+		if (drop > surplus - dropped)
+			drop = surplus - dropped;
+		sets[i].spec -= drop;
+		sets[i].next = sets[i].spec;
+		dropped += drop;
+	}
+	return dropped;
+}
+
 void scaling_share(struct scaling_set *sets, size_t n, struct scaling_room room)
 {
 	autofree struct ranked *ranked = mem_calloc(n + 1, sizeof(*ranked));
 	int64_t add = room.replicas > 0 ? room.replicas + room.surge : 0, added = 0;
 
 	for (size_t i = 0; i < n; i++) {
-		assert(sets[i].spec > 0);
+		assert(sets[i].spec > 0 && sets[i].unavailable <= sets[i].spec);
 		add -= sets[i].spec;
 		sets[i].next = sets[i].spec;
 	}
+	add += drop_unavailable(sets, n, -add);
 	if (add == 0 || n == 0)
 		return;
 	for (size_t i = 0; i < n; i++)

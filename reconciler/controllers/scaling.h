@@ -13,6 +13,7 @@ struct scaling_set {
 	int64_t max_replicas; /* what its Deployment allowed in all when it was sized; 0: not known
 			       */
 	int64_t next;         /* out: the size it is given */
+	int64_t unavailable;  /* of spec, how many serve nobody */
 };
 
 /* What a Deployment of `replicas` allows in all, and has in all as of its status. */
@@ -24,7 +25,8 @@ struct scaling_room {
 
 /*
  * Set `next` of the N active SETS (oldest first) so that together they have replicas + surge, none
- * when replicas is 0. Each grows or shrinks by its share, larger ones first; what rounding leaves
- * over goes to the largest.
+ * when replicas is 0. When they shrink, those that are not available go first (spec is lowered by
+ * them). Each grows or shrinks by its share, larger ones first; what rounding leaves over goes to
+ * the largest.
  */
 void scaling_share(struct scaling_set *sets, size_t n, struct scaling_room room);

@@ -13,6 +13,7 @@
 #include "base/str.h"
 #include "reconciler/object.h"
 
+#define NS_PER_S 1000000000
 #define DELETION_COST "controller.kubernetes.io/pod-deletion-cost"
 
 /* What the order looks at, read once for each pod. */
@@ -20,7 +21,7 @@ struct victim {
 	json_t *pod;
 	bool assigned;
 	int phase; /* 0 pending, 1 unknown, 2 running */
-	bool ready;
+	bool ready, available;
 	int64_t cost;
 	int64_t ready_ns; /* since when; 0: not known */
 	int64_t restarts, sidecar_restarts;
@@ -66,7 +67,7 @@ static int64_t max_sidecar_restarts(const json_t *pod)
 	return max_restarts(statuses);
 }
 
-static struct victim victim_of(json_t *pod)
+static struct victim victim_of(json_t *pod, int64_t min_ready_s, int64_t now_ns)
 {
 	const json_t *ready = object_condition(pod, "Ready");
 	const char *phase = json_path_str(pod, "status.phase", "Pending");
@@ -79,6 +80,8 @@ static struct victim victim_of(json_t *pod)
 	v.assigned = *json_path_str(pod, "spec.nodeName", "") != '\0';
 	v.ready = str_eq(json_path_str(ready, "status", ""), "True");
 	v.ready_ns = time_ns(json_path_str(ready, "lastTransitionTime", ""));
+	v.available =
+		v.ready && (v.ready_ns > now_ns || now_ns - v.ready_ns >= min_ready_s * NS_PER_S);
 	(void)str_parse_i64(&v.cost, object_annotation(pod, DELETION_COST) ?: "", INT32_MIN,
 			    INT32_MAX);
 	v.restarts = max_restarts(json_path(pod, "status.containerStatuses"));
@@ -121,6 +124,8 @@ static int compare_victims(const struct victim *a, const struct victim *b, int64
 		return compare(a->phase, b->phase);
 	if (a->ready != b->ready)
 		return a->ready ? 1 : -1;
+	if (a->available != b->available)
+		return a->available ? 1 : -1;
 	if (a->cost != b->cost)
 		return compare(a->cost, b->cost);
 	if (a->ready && a->ready_ns != b->ready_ns)
@@ -147,7 +152,7 @@ static void sort(struct victim *victims, size_t n, int64_t now_ns)
 	}
 }
 
-json_t *victims_choose(json_t *pods, size_t n, int64_t now_ns)
+json_t *victims_choose(json_t *pods, size_t n, int64_t min_ready_s, int64_t now_ns)
 {
 	size_t total = json_array_size(pods);
 	autofree struct victim *victims = mem_calloc(total + 1, sizeof(*victims));
@@ -155,7 +160,7 @@ json_t *victims_choose(json_t *pods, size_t n, int64_t now_ns)
 
 	assert(n <= total);
 	for (size_t i = 0; i < total; i++)
-		victims[i] = victim_of(json_array_get(pods, i));
+		victims[i] = victim_of(json_array_get(pods, i), min_ready_s, now_ns);
 	if (n < total)
 		sort(victims, total, now_ns);
 	for (size_t i = 0; i < n; i++)

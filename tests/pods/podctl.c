@@ -209,6 +209,7 @@ static int serve(char **argv, const char *log_bytes, struct err *err)
 		.bridge = argv[2],
 		.pod_cidr = argv[3],
 		.cgroup_parent = getenv("PODCTL_CGROUP_PARENT"),
+		.crun_path = getenv("PODCTL_CRUN"),
 		.monitors_apart = getenv("PODCTL_MONITORS_APART") != NULL,
 		.log_bytes = log_bytes ? strtoull(log_bytes, NULL, 10) : 0,
 	};

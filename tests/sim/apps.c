@@ -163,13 +163,18 @@ Test(apps, what_is_not_up_by_the_progress_deadline_is_rolled_back)
 	cr_assert_eq(world_running(w, "web:2"), 0);
 }
 
-static void end_one_pod_of(const char *app)
+static void end_one_pod_with(const char *app, int code)
 {
 	autojson *pods = store_list(world_store(w), KIND_POD, NULL);
 	const json_t *pod = json_array_get(pods, 0);
 
 	cr_assert_str_eq(object_label(pod, "app"), app);
-	world_exit_container(w, object_uid(pod), 1);
+	world_exit_container(w, object_uid(pod), code);
+}
+
+static void end_one_pod_of(const char *app)
+{
+	end_one_pod_with(app, 1);
 }
 
 Test(apps, what_becomes_unready_soon_after_it_was_verified_is_rolled_back)
@@ -190,6 +195,17 @@ Test(apps, what_becomes_unready_after_the_watch_stays)
 	push(shop("web:2"), 20000);
 	end_one_pod_of("web");
 	world_run(w, 20000);
+	expect("Verified", "");
+	expect_runs("web:2");
+}
+
+Test(apps, an_end_that_nobody_saw_is_not_held_against_a_set)
+{
+	push(shop("web:1"), 20000);
+	push(shop("web:2"), 3000);
+	expect("Verified", "");
+	end_one_pod_with("web", WORLD_CODE_UNKNOWN);
+	world_run(w, 30000);
 	expect("Verified", "");
 	expect_runs("web:2");
 }

@@ -14,7 +14,6 @@ enum disk_verdict {
 	DISK_KEEP, /* the commit is durable */
 	DISK_DROP, /* the process was killed before: nobody sees what commit returned */
 	DISK_FAIL, /* an I/O error, which commit returns */
-	DISK_LIE,  /* said to be durable, but it is not: no disk may do that */
 };
 
 /* Called before each commit that has rows to write. */
@@ -23,6 +22,9 @@ typedef enum disk_verdict (*disk_commit_fn)(void *data);
 /* An empty disk, asking FN at each commit. / Free it; NULL is fine, returns NULL. */
 struct disk *disk_new(disk_commit_fn fn, void *data);
 struct disk *disk_free(struct disk *d);
+
+/* Every N-th commit of any disk is said to be durable, but is not: what no disk may do. */
+void disk_lie(unsigned int n);
 
 /* The disk that the next store_open with a path opens, whatever the path. */
 void disk_insert(struct disk *d);

@@ -9,6 +9,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "base/strbuf.h"
 #include "reconciler/object.h"
 #include "reconciler/sync.h"
 #include "tests/sim/invariants_priv.h"
@@ -25,8 +26,10 @@ struct invariants *invariants_new(struct world *w)
 	iv->sums = json_object();
 	iv->foreign = json_object();
 	iv->by_hand = json_object();
+	iv->floors = json_object();
 	iv->decided = json_object();
 	iv->inputs = json_object();
+	iv->since = json_object();
 	iv->failed = json_object();
 	return iv;
 }
@@ -40,8 +43,10 @@ struct invariants *invariants_free(struct invariants *iv)
 	json_decref(iv->sums);
 	json_decref(iv->foreign);
 	json_decref(iv->by_hand);
+	json_decref(iv->floors);
 	json_decref(iv->decided);
 	json_decref(iv->inputs);
+	json_decref(iv->since);
 	json_decref(iv->failed);
 	free(iv);
 	return NULL;
@@ -97,6 +102,11 @@ struct invariants_limits invariants_limits(const json_t *d)
 
 /* ---- events ---- */
 
+int64_t invariants_wall_ms(const struct invariants *iv)
+{
+	return (int64_t)iv->w->now_ms + iv->w->wall_ms;
+}
+
 static bool is_ready(const json_t *pod)
 {
 	return str_eq(json_path_str(object_condition(pod, "Ready"), "status", ""), "True");
@@ -111,19 +121,36 @@ static void note_ready(struct invariants *iv, const struct store_event *e)
 	if (e->type == STORE_DELETED || !is_ready(e->object))
 		json_object_del(iv->ready, uid);
 	else if (!json_object_get(iv->ready, uid))
-		json_set(iv->ready, uid, json_integer((json_int_t)iv->w->now_ms));
+		json_set(iv->ready, uid, json_integer(invariants_wall_ms(iv)));
 }
 
-static void tell_of_app(struct invariants *iv, const struct store_event *e, const json_t *old)
+static void tell_of_change(struct invariants *iv, const struct store_event *e, const json_t *old)
 {
-	if (e->kind == KIND_APP && (!str_eq(json_path_str(old, "status.phase", ""),
-					    json_path_str(e->object, "status.phase", "")) ||
-				    !str_eq(json_path_str(old, "status.reason", ""),
-					    json_path_str(e->object, "status.reason", ""))))
-		world_trace(iv->w, "app %s: %s %s: %s", object_name(e->object),
-			    json_path_str(e->object, "status.phase", ""),
-			    json_path_str(e->object, "status.reason", ""),
-			    json_path_str(e->object, "status.message", ""));
+	static const char *const members[KIND_N_][4] = {
+		[KIND_APP] = {"status.phase", "status.reason", "status.message"},
+		[KIND_DEPLOYMENT] = {"spec.replicas", "spec.template.spec.containers.[0].image"},
+		[KIND_REPLICASET] = {"spec.replicas", "status.availableReplicas"},
+		[KIND_POD] = {"status.phase", "metadata.deletionTimestamp"},
+	};
+	autostrbuf text = STRBUF_INIT;
+	bool changed = false;
+
+	for (size_t i = 0; i < 4 && members[e->kind][i]; i++) {
+		const json_t *value = json_path(e->object, members[e->kind][i]);
+		autofree char *now = value ? json_dumps(value, JSON_ENCODE_ANY) : NULL;
+
+		changed |= !json_equal(json_path(old, members[e->kind][i]) ?: json_null(),
+				       (json_t *)(uintptr_t)value ?: json_null());
+		strbuf_addf(&text, " %s", now ? now : "-");
+	}
+	if (e->kind == KIND_POD)
+		strbuf_addf(&text, " %s", is_ready(e->object) ? "ready" : "not ready");
+	if (e->kind == KIND_POD && old)
+		changed |= is_ready(old) != is_ready(e->object);
+	if (changed || (members[e->kind][0] && e->type == STORE_DELETED))
+		world_trace(iv->w, "    %s %s%s%s", kind_info(e->kind)->name,
+			    object_name(e->object), strbuf_str(&text),
+			    e->type == STORE_DELETED ? " deleted" : "");
 }
 
 static void keep(struct invariants *iv, const struct store_event *e, const char *key)
@@ -141,12 +168,18 @@ static void keep(struct invariants *iv, const struct store_event *e, const char 
 
 static void on_event(const struct store_event *event, void *data)
 {
+	/* clang-format off */
 	static void (*const rules[])(struct invariants *, const struct invariants_event *) = {
-		rule_versions_rise,        rule_foreign_objects_survive,
-		rule_floor_is_kept,        rule_sets_are_not_exceeded,
-		rule_recreate_never_mixes, rule_failed_input_is_not_retried,
+		rule_versions_rise,
+		rule_foreign_objects_survive,
+		rule_floor_is_noted,
+		rule_floor_is_kept,
+		rule_sets_are_not_exceeded,
+		rule_recreate_never_mixes,
+		rule_failed_input_is_not_retried,
 		rule_held_set_is_complete,
 	};
+	/* clang-format on */
 	struct invariants *iv = data;
 	autofree char *key =
 		mem_asprintf("%s/%s/%s", kind_info(event->kind)->name,
@@ -156,7 +189,8 @@ static void on_event(const struct store_event *event, void *data)
 	if (iv->w->dead)
 		return; /* told within a process that was killed before its commit was durable */
 	iv->n_changes += event->kind != KIND_EVENT;
-	tell_of_app(iv, event, e.old);
+	if (iv->w->verbose)
+		tell_of_change(iv, event, e.old);
 	for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
 		rules[i](iv, &e);
 	note_ready(iv, event);
@@ -231,6 +265,7 @@ void invariants_pushed(struct invariants *iv, const json_t *apps)
 		if (str_eq(json_path_str(iv->inputs, name, ""), inputs))
 			continue;
 		json_set(iv->inputs, name, json_text(inputs));
+		json_set(iv->since, name, json_integer(iv->w->revision + 1));
 		json_object_del(iv->failed, name);
 	}
 	json_object_foreach_safe(iv->inputs, next, name, app) {
@@ -275,6 +310,8 @@ void invariants_start(struct invariants *iv, const char *uid, const char *name,
 		world_violated(iv->w, "no_attempt_starts_twice",
 			       "pod %s container %s: attempt %u is asked for again after its end",
 			       uid, name, attempt);
+	else if (attempt > last && attempt > 1)
+		rule_restarts_wait(iv, uid, c);
 }
 
 /* ---- when they are looked at ---- */
@@ -289,6 +326,7 @@ void invariants_check(struct invariants *iv)
 	rule_surge_is_kept(iv);
 	rule_time_goes_on(iv);
 	rule_work_is_bounded(iv);
+	json_object_clear(iv->floors);
 }
 
 void invariants_check_rest(struct invariants *iv)

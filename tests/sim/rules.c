@@ -14,6 +14,8 @@
 #define MINUTE_MS 60000
 #define CALLS_A_MINUTE 1000
 #define COMMITS_A_MINUTE 2000
+#define RESTART_MS 10000
+#define RESET_MS 600000
 #define ROUNDING_MS 1000 /* time stamps have whole seconds */
 
 /* ---- versions ---- */
@@ -44,14 +46,16 @@ void rule_foreign_objects_survive(struct invariants *iv, const struct invariants
 
 /* ---- availability ---- */
 
+/* Ages are told by the wall clock. After a restart it may have been set: then it is taken at its
+ * word, and what lies ahead was long ago. */
 static bool available(const struct invariants *iv, const json_t *pod,
 		      const struct invariants_limits *l)
 {
-	const json_t *since = json_object_get(iv->ready, object_uid(pod));
+	const json_t *ready = json_object_get(iv->ready, object_uid(pod));
+	int64_t now = invariants_wall_ms(iv), since = ready ? json_integer_value(ready) : 0;
 
-	return since && !object_deleting(pod) &&
-	       json_integer_value(since) + l->min_ready_s * 1000 <=
-		       (json_int_t)iv->w->now_ms + ROUNDING_MS;
+	return ready && !object_deleting(pod) &&
+	       (since > now || since + l->min_ready_s * 1000 <= now + ROUNDING_MS);
 }
 
 static int64_t count_available(const struct invariants *iv, const json_t *d, const json_t *but,
@@ -66,6 +70,26 @@ static int64_t count_available(const struct invariants *iv, const json_t *d, con
 			n += available(iv, o, l);
 	}
 	return n;
+}
+
+/* A step can change the size and take it back: what was decided between is right. */
+static int64_t lowest_floor(const struct invariants *iv, const json_t *d, int64_t floor)
+{
+	const json_t *lowest = json_object_get(iv->floors, object_uid(d));
+
+	return lowest && json_integer_value(lowest) < floor ? json_integer_value(lowest) : floor;
+}
+
+void rule_floor_is_noted(struct invariants *iv, const struct invariants_event *e)
+{
+	struct invariants_limits l;
+	int64_t floor;
+
+	if (e->event->kind != KIND_DEPLOYMENT || !e->old)
+		return;
+	l = invariants_limits(e->old);
+	floor = lowest_floor(iv, e->old, l.recreate ? 0 : l.replicas - l.unavailable);
+	json_set(iv->floors, object_uid(e->old), json_integer(floor));
 }
 
 /* A person did it, to the pod or to what it belongs to. */
@@ -98,7 +122,7 @@ void rule_floor_is_kept(struct invariants *iv, const struct invariants_event *e)
 {
 	const json_t *pod = e->event->object, *d;
 	struct invariants_limits l;
-	int64_t left;
+	int64_t left, floor;
 
 	if (e->event->kind != KIND_POD || !e->old || object_deleting(e->old) ||
 	    !(object_deleting(pod) || e->event->type == STORE_DELETED) || by_hand(iv, pod))
@@ -110,12 +134,12 @@ void rule_floor_is_kept(struct invariants *iv, const struct invariants_event *e)
 	if (l.recreate || !available(iv, e->old, &l) || decided_before(iv, pod))
 		return;
 	left = count_available(iv, d, pod, &l);
-	if (left < l.replicas - l.unavailable)
+	floor = lowest_floor(iv, d, l.replicas - l.unavailable);
+	if (left < floor)
 		world_violated(
 			iv->w, "floor_is_kept",
 			"Deployment %s: %lld pods are available after %s was taken, want %lld",
-			object_name(d), (long long)left, object_name(pod),
-			(long long)(l.replicas - l.unavailable));
+			object_name(d), (long long)left, object_name(pod), (long long)floor);
 }
 
 /* ---- surge ---- */
@@ -250,15 +274,19 @@ static const json_t *desired(const struct invariants *iv, const char *app, const
 	return NULL;
 }
 
+/* By what the App object tells people: the record itself may be what is wrong. */
 static void note_failed(struct invariants *iv, const json_t *app)
 {
-	const json_t *doc = store_doc_get(iv->w->store, "apps", object_name(app));
+	const char *revision = json_path_str(app, "status.held.revision", "");
+	const json_t *since = json_object_get(iv->since, object_name(app));
+	uint64_t n = 0;
 
-	if (str_eq(json_path_str(app, "status.phase", ""), "Held") &&
-	    str_eq(json_path_str(doc, "held.kind", ""), "rollout") &&
-	    str_eq(json_path_str(doc, "held.inputs", ""),
-		   json_path_str(iv->inputs, object_name(app), "")) &&
-	    json_path(doc, "effective.objects"))
+	if (!str_eq(json_path_str(app, "status.phase", ""), "Held") ||
+	    !str_eq(json_path_str(app, "status.held.kind", ""), "rollout") ||
+	    json_object_size(json_path(app, "status.effective")) == 0)
+		return;
+	(void)str_parse_u64(&n, str_skip_prefix(revision, "rev-") ?: "", 0, UINT64_MAX);
+	if (since && n >= (uint64_t)json_integer_value(since))
 		json_set(iv->failed, object_name(app), json_true());
 }
 
@@ -338,6 +366,22 @@ void rule_held_set_is_complete(struct invariants *iv, const struct invariants_ev
 }
 
 /* ---- loops ---- */
+
+/* What ends again and again is given more time each time. By the wall clock, when the policy was
+ * away: so a clock that was set excuses. */
+void rule_restarts_wait(struct invariants *iv, const char *uid, const json_t *c)
+{
+	int64_t ended = json_path_int(c, "ended_ms", 0);
+	int64_t waited = (int64_t)iv->w->now_ms - ended;
+	int64_t ran = ended - json_path_int(c, "started_ms", 0);
+
+	if (json_path_int(c, "ends", 0) > 1 && iv->w->wall_jump_ms == 0 && ran < RESET_MS &&
+	    waited < RESTART_MS - ROUNDING_MS)
+		world_violated(
+			iv->w, "restarts_wait",
+			"pod %s: a container that ended before is started again after %lld ms, want %d",
+			uid, (long long)waited, RESTART_MS);
+}
 
 void rule_time_goes_on(struct invariants *iv)
 {

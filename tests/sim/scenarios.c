@@ -499,3 +499,65 @@ Test(scenarios, a_store_that_cannot_commit_costs_a_restart)
 	expect_app("Verified", "");
 	cr_assert_eq(world_running(w, "web:1"), 3);
 }
+
+static json_t *slow_app(const char *image, const char *strategy)
+{
+	json_t *d = world_deployment("web", image, 3);
+
+	json_path_set_new(d, "spec.minReadySeconds", json_integer(10));
+	json_path_set_new(d, "spec.strategy", json_pack("{s:s}", "type", strategy));
+	return json_pack("{s:{s:[o]}}", "shop", "objects", d);
+}
+
+Test(scenarios, what_ended_while_recond_was_away_is_seen_before_a_rollout_goes_on)
+{
+	autojson *pods = NULL;
+	json_t *pod;
+	size_t i;
+
+	world_push(w, slow_app("web:1", "RollingUpdate"));
+	world_run(w, 60000);
+	expect_app("Verified", "");
+	world_push(w, slow_app("web:2", "RollingUpdate"));
+	world_run(w, 5000);
+	pods = store_list(world_store(w), KIND_POD, NULL);
+	json_array_foreach(pods, i, pod) { /* the new one, which is about to be available */
+		if (str_eq(json_path_str(pod, "spec.containers.[0].image", ""), "web:2"))
+			world_exit_container(w, object_uid(pod), 1);
+	}
+	world_crash(w); /* the rule of the floor is what is asked here */
+	world_run(w, 200000);
+	expect_app("Verified", "");
+	cr_assert_eq(world_running(w, "web:2"), 3);
+}
+
+Test(scenarios, a_clock_that_is_set_makes_no_pod_unavailable_and_no_deadline_pass)
+{
+	static const int64_t hours[] = {-5, 5, -24 * 365 * 3, 24 * 365 * 3};
+
+	world_push(w, slow_app("web:1", "RollingUpdate"));
+	world_run(w, 60000);
+	for (size_t i = 0; i < ARRAY_SIZE(hours); i++) {
+		world_push(w, slow_app(i % 2 ? "web:1" : "web:2", "RollingUpdate"));
+		world_run(w, 5000);
+		world_jump_clock(w, hours[i] * 3600000);
+		world_run(w, 2000);
+		if (i >= 2)
+			world_crash(w);
+		world_run(w, 200000);
+		expect_app("Verified", "");
+		cr_assert_eq(world_running(w, i % 2 ? "web:1" : "web:2"), 3);
+	}
+}
+
+Test(scenarios, a_new_input_is_not_blamed_for_what_the_old_one_does)
+{
+	world_push(w, slow_app("web:broken", "Recreate"));
+	world_run(w, 60000);
+	expect_app("Held", "CreateContainerError");
+	world_push(w, slow_app("web:1", "Recreate"));
+	world_run(w, 100);
+	expect_app("Progressing", "");
+	world_run(w, 60000);
+	expect_app("Verified", "");
+}

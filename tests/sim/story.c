@@ -14,6 +14,7 @@
 #include "tests/sim/story_priv.h"
 #include "tests/sim/world_priv.h"
 
+#define DEADLINE_MIN_S 150 /* more than an answer that was lost costs, and its echo */
 #define ACTS_MIN 4
 #define ACTS_MORE 8
 #define SLICE_MS 60000
@@ -242,7 +243,7 @@ static void begin(struct story *s)
 		if (story_pick(s, 3) == 0)
 			d->min_ready_s = 1 + (int)story_pick(s, 10);
 		if (story_pick(s, 3) == 0)
-			d->deadline_s = d->min_ready_s + 20 + (int)story_pick(s, 60);
+			d->deadline_s = DEADLINE_MIN_S + (int)story_pick(s, 200);
 		s->apps[d->home].config = story_pick(s, 2);
 		story_change(s, i, false);
 	}

@@ -16,7 +16,7 @@
 #define HOUR_MS 3600000ll
 
 static const char *const good_images[] = {"web:1", "web:2", "web:3", "web:4"};
-static const char *const bad_images[] = {"web:broken", "web:nope"};
+static const char *const bad_images[] = {"web:broken", "web:nope", "web:crash"};
 
 /* ---- the source ---- */
 
@@ -101,7 +101,7 @@ static void push_more(struct story *s)
 		*d = (struct story_deployment){.home = (int)story_pick(s, STORY_APPS),
 					       .replicas = 1 + (int)story_pick(s, 3),
 					       .surge = 1,
-					       .deadline_s = 60};
+					       .deadline_s = 200};
 	story_change(s, i, false);
 	story_push(s);
 }

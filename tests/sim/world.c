@@ -164,6 +164,7 @@ static void start_policy(struct world *w)
 	int r;
 
 	p.data = w;
+	w->wall_ms = w->wall_jump_ms;
 	disk_insert(w->disk);
 	r = store_open(&w->store, "recond.db", &env, &err);
 	assert(r == 0);

@@ -98,7 +98,10 @@ bool world_step(struct world *w);
 /* When that would happen; UINT64_MAX: never. */
 uint64_t world_next_ms(const struct world *w);
 
-/* Exit of the first running container of POD's deployment app label. */
+/* An end that nobody saw: 137, ContainerStatusUnknown. */
+#define WORLD_CODE_UNKNOWN (-1)
+
+/* Exit of the first running container of pod UID. */
 void world_exit_container(struct world *w, const char *uid, int code);
 
 /* Running containers whose image digest is that of REF. */

@@ -27,16 +27,33 @@ json_t *world_container(const struct world *w, const char *uid, const char *name
 	return json_object_get(json_object_get(json_object_get(w->pods, uid), "containers"), name);
 }
 
-static json_t *started_info(const char *uid)
+/* By the wall clock as it is now, which is what monitors write. */
+static void stamp(char ret[CLOCK_RFC3339_SIZE], const struct world *w, int64_t at_ms)
 {
-	return json_pack("{s:s, s:i, s:s}", "id", uid, "pid", 42, "started_at",
-			 "2027-01-15T08:00:00Z");
+	clock_format_rfc3339(ret, world_epoch_ns(at_ms + w->wall_jump_ms));
 }
 
-static json_t *ended_info(const json_t *c, int code)
+static json_t *started_info(const struct world *w, const char *uid)
 {
-	return json_pack("{s:i, s:s, s:s}", "exit_code", code, "started_at", "2027-01-15T08:00:00Z",
-			 "finished_at", json_path_str(c, "ended_at", "2027-01-15T08:00:01Z"));
+	char now[CLOCK_RFC3339_SIZE];
+
+	stamp(now, w, (int64_t)w->now_ms);
+	return json_pack("{s:s, s:i, s:s}", "id", uid, "pid", 42, "started_at", now);
+}
+
+static json_t *ended_info(const struct world *w, const json_t *c)
+{
+	char started[CLOCK_RFC3339_SIZE], ended[CLOCK_RFC3339_SIZE];
+	int code = (int)json_path_int(c, "code", 0);
+	json_t *info;
+
+	stamp(started, w, json_path_int(c, "started_ms", 0));
+	stamp(ended, w, json_path_int(c, "ended_ms", 0));
+	info = json_pack("{s:i, s:s, s:s}", "exit_code", code == WORLD_CODE_UNKNOWN ? 137 : code,
+			 "started_at", started, "finished_at", ended);
+	if (code == WORLD_CODE_UNKNOWN)
+		json_set(info, "reason", json_text("ContainerStatusUnknown"));
+	return info;
 }
 
 /* The error of a worker that was interrupted or had bad luck. */
@@ -88,9 +105,11 @@ static void plan_end(struct world *w, const struct answer *a)
 
 static void start(struct world *w, const struct answer *a)
 {
+	json_int_t ends = json_path_int(world_container(w, a->id, a->name), "ends", 0);
+
 	json_set(json_object_get(world_pod(w, a->id), "containers"), a->name,
-		 json_pack("{s:i, s:b, s:s}", "attempt", (int)a->attempt, "running", 1, "image",
-			   a->extra));
+		 json_pack("{s:i, s:b, s:s, s:I, s:I}", "attempt", (int)a->attempt, "running", 1,
+			   "image", a->extra, "started_ms", (json_int_t)w->now_ms, "ends", ends));
 	w->n_starts++;
 	plan_end(w, a);
 }
@@ -99,7 +118,7 @@ static void answer_start(struct world *w, const struct answer *a)
 {
 	const json_t *c = world_container(w, a->id, a->name);
 	bool made = c && json_path_int(c, "attempt", 0) >= (json_int_t)a->attempt;
-	autojson *info = started_info(a->id);
+	autojson *info = started_info(w, a->id);
 	struct err err = {0};
 
 	if (!json_path_bool(json_object_get(w->pods, a->id), "sandbox", false) ||
@@ -128,7 +147,6 @@ static void answer_exit(struct world *w, const struct answer *a)
 {
 	json_t *c = world_container(w, a->id, a->name);
 	autojson *info = NULL;
-	char now[CLOCK_RFC3339_SIZE];
 
 	if (!c || !json_path_bool(c, "running", false) ||
 	    json_path_int(c, "attempt", 0) != (json_int_t)a->attempt)
@@ -136,9 +154,9 @@ static void answer_exit(struct world *w, const struct answer *a)
 	world_trace(w, "exit %s attempt %u code %d", a->id, a->attempt, a->code);
 	json_set(c, "running", json_false());
 	json_set(c, "code", json_integer(a->code));
-	clock_format_rfc3339(now, world_ports.realtime_ns(w));
-	json_set(c, "ended_at", json_text(now));
-	info = ended_info(c, a->code);
+	json_set(c, "ends", json_integer(json_path_int(c, "ends", 0) + 1));
+	json_set(c, "ended_ms", json_integer((json_int_t)w->now_ms));
+	info = ended_info(w, c);
 	json_set(c, "told", json_boolean(!w->muted));
 	if (!w->muted)
 		reconciler_container_exited(w->r, a->id, a->name, a->attempt, info);
@@ -154,8 +172,8 @@ static void answer_gone(struct world *w, const struct answer *a)
 static void report_container(struct world *w, const char *uid, const char *name, json_t *c)
 {
 	unsigned int attempt = (unsigned int)json_path_int(c, "attempt", 0);
-	autojson *started = started_info(uid);
-	autojson *ended = ended_info(c, (int)json_path_int(c, "code", 0));
+	autojson *started = started_info(w, uid);
+	autojson *ended = ended_info(w, c);
 	struct err err;
 
 	if (json_path_bool(c, "cut", false)) {

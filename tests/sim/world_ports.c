@@ -13,20 +13,27 @@
 #include "tests/sim/invariants.h"
 #include "tests/sim/world_priv.h"
 
+#define BOOTED_MS 1000 /* what the clock of a host shows when it is up */
+
 /* ---- chance and time ---- */
 
 static uint64_t port_now(void *data)
 {
 	const struct world *w = data;
 
-	return w->now_ms - w->boot_ms + 1000;
+	return w->now_ms - w->boot_ms + BOOTED_MS;
+}
+
+int64_t world_epoch_ns(int64_t at_ms)
+{
+	return 1800000000000000000 + at_ms * 1000000;
 }
 
 static int64_t port_realtime(void *data)
 {
 	const struct world *w = data;
 
-	return 1800000000000000000 + ((int64_t)w->now_ms + w->wall_jump_ms) * 1000000;
+	return world_epoch_ns((int64_t)w->now_ms + w->wall_ms);
 }
 
 static void port_random(void *data, void *buf, size_t n)
@@ -46,8 +53,12 @@ static void port_wake(void *data, uint64_t at_ms)
 {
 	struct world *w = data;
 
-	if (!w->dead)
-		w->wake_ms = at_ms == UINT64_MAX ? at_ms : at_ms - 1000 + w->boot_ms;
+	if (w->dead)
+		return;
+	if (at_ms == UINT64_MAX)
+		w->wake_ms = at_ms;
+	else
+		w->wake_ms = w->boot_ms + (at_ms > BOOTED_MS ? at_ms - BOOTED_MS : 0);
 }
 
 /* An effect is about to happen; false when the policy died before. */

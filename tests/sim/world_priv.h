@@ -50,6 +50,7 @@ struct world {
 	uint64_t now_ms;
 	uint64_t boot_ms;     /* when the host was started last */
 	int64_t wall_jump_ms; /* how far the wall clock was moved */
+	int64_t wall_ms;      /* the same when the policy was started */
 	uint64_t wake_ms;
 	uint64_t random; /* what the policy gets */
 	uint64_t chance; /* delays and faults: a stream of its own */
@@ -108,6 +109,8 @@ void world_note_low_water(struct world *w);
 
 /* ---- world_ports.c ---- */
 extern const struct ports world_ports;
+/* What the wall clock shows at AT_MS, nanoseconds since the epoch. */
+int64_t world_epoch_ns(int64_t at_ms);
 int world_image_resolve(void *data, char *ret, const char *ref);
 void world_digest_of(char ret[80], const char *text);
 /* Does a reference of this digest hold WORD in its name? */

@@ -282,11 +282,15 @@ Test(server, other_methods_and_bodies_are_refused_before_a_body_is_read)
 		const char *request;
 		unsigned int status;
 	} cases[] = {
-		{"DELETE is not allowed",
+		{"DELETE is not allowed without a policy",
 		 "DELETE /api/v1/namespaces/default/pods/a HTTP/1.1\r\nHost: x\r\n\r\n", 405},
-		{"POST is answered without its body",
+		{"DELETE of a list is not allowed",
+		 "DELETE /api/v1/namespaces/default/pods HTTP/1.1\r\nHost: x\r\n\r\n", 405},
+		{"POST where nothing is made is answered without its body",
+		 "POST /version HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n", 405},
+		{"a body that is too long is not read",
 		 "POST /api/v1/namespaces/default/pods HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n",
-		 405},
+		 413},
 		{"a GET with a body is refused",
 		 "GET /version HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n", 400},
 		{"a GET with chunks is refused",

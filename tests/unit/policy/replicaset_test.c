@@ -26,7 +26,7 @@ Test(replicaset, availability)
 
 	for (size_t i = 0; i < ARRAY_SIZE(since); i++) {
 		uint64_t wait = UINT64_MAX;
-		bool got = replicaset_pod_available(pod, since[i].min_ready_s,
+		bool got = replicaset_pod_available(pod, since[i].min_ready_s, 10000000000,
 						    since[i].now_s * 1000000000, &wait);
 
 		cr_expect(got == since[i].available && (got || wait == since[i].wait_ms),
@@ -34,7 +34,7 @@ Test(replicaset, availability)
 			  (unsigned long long)wait, since[i].available,
 			  (unsigned long long)since[i].wait_ms);
 	}
-	cr_expect(!replicaset_pod_available(unready, 0, INT64_MAX / 2, NULL));
+	cr_expect(!replicaset_pod_available(unready, 0, 0, INT64_MAX / 2, NULL));
 	cr_expect(!replicaset_pod_ready(unready) && replicaset_pod_ready(pod));
 }
 

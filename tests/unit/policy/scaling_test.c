@@ -23,6 +23,9 @@ static const struct {
 	{ "what a set was sized for is not known: by what is there", {15, 3, 13}, {{8, -1, 0}, {5, 0, 0}}, 2, {11, 7} },
 	{ "nothing is known at all: the largest takes it", {6, 0, 0}, {{2, 0, 0}, {1, 0, 0}}, 2, {5, 1} },
 	{ "a share never exceeds what is to be added", {5, 1, 4}, {{2, 1, 0}, {2, 1, 0}}, 2, {2, 4} },
+	{ "what is not available goes first, from sets of any size", {4, 0, 5}, {{3, 5, 0, 0}, {2, 5, 0, 2}}, 2, {3, 1} },
+	{ "and the rest in proportion", {4, 0, 10}, {{6, 10, 0, 1}, {4, 10, 0, 1}}, 2, {2, 2} },
+	{ "when it grows, what is not available stays", {15, 3, 13}, {{8, 13, 0, 8}, {5, 13, 0, 5}}, 2, {11, 7} },
 	{ "without sets nothing happens", {5, 1, 4}, {{0}}, 0, {0} },
 };
 /* clang-format on */

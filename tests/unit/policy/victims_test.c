@@ -81,7 +81,8 @@ Test(victims, who_goes_first)
 		autojson *second = json_like(victims[i].second);
 		autojson *there = json_pack("[O, O]", first, second);
 		autojson *back = json_pack("[O, O]", second, first);
-		autojson *a = victims_choose(there, 1, now()), *b = victims_choose(back, 1, now());
+		autojson *a = victims_choose(there, 1, 0, now()),
+			 *b = victims_choose(back, 1, 0, now());
 
 		cr_expect(json_array_get(a, 0) == first && json_array_get(b, 0) == first,
 			  "%s\nfirst %s\nthen  %s\n got the other, of %s", victims[i].name,
@@ -97,12 +98,30 @@ Test(victims, a_whole_set_is_ranked)
 			"}}, {" UID("new") ", " RUN READY_AT("2026-01-09T23:00:00Z") "}}, {" UID(
 				"pending") "}]");
 	static const char *const want[] = {"pending", "sick", "new"};
-	autojson *chosen = victims_choose(pods, 3, now());
-	autojson *none = victims_choose(pods, 0, now()), *all = victims_choose(pods, 4, now());
+	autojson *chosen = victims_choose(pods, 3, 0, now());
+	autojson *none = victims_choose(pods, 0, 0, now()),
+		 *all = victims_choose(pods, 4, 0, now());
 
 	for (size_t i = 0; i < ARRAY_SIZE(want); i++)
 		cr_expect(str_eq(object_uid(json_array_get(chosen, i)), want[i]),
 			  "%zu\n got %s\nwant %s", i, object_uid(json_array_get(chosen, i)),
 			  want[i]);
 	cr_expect(json_array_size(none) == 0 && json_array_size(all) == 4);
+}
+
+Test(victims, what_is_ready_but_not_available_goes_before_what_serves)
+{
+	autojson *pods =
+		json_like("[{" UID("a") ", " RUN READY_AT("2026-01-09T23:00:00Z") "}}, {" UID(
+			"b") ", " RUN READY_AT("2026-01-09T23:00:01Z") "}}]");
+	int64_t at_ns = 0;
+
+	(void)clock_parse_rfc3339(&at_ns, "2026-01-09T23:00:10Z");
+	for (int64_t min_ready_s = 10; min_ready_s <= 11; min_ready_s++) {
+		autojson *chosen = victims_choose(pods, 1, min_ready_s, at_ns);
+		const char *want = min_ready_s == 10 ? "b" : "a"; /* both not yet: as ever */
+
+		cr_expect_str_eq(object_uid(json_array_get(chosen, 0)), want, "%d",
+				 (int)min_ready_s);
+	}
 }
