@@ -406,6 +406,16 @@ static json_t *cell_effective(const json_t *o, int64_t now_ns UNUSED)
 	return short_revision(json_path_str(o, "status.effective.revision", ""));
 }
 
+static json_t *cell_revision(const json_t *o, int64_t now_ns UNUSED)
+{
+	return short_revision(json_path_str(o, "status.revision", ""));
+}
+
+static json_t *cell_location(const json_t *o, int64_t now_ns UNUSED)
+{
+	return text_at(o, "status.location", "");
+}
+
 static json_t *cell_status_reason(const json_t *o, int64_t now_ns UNUSED)
 {
 	return text_at(o, "status.reason", "");
@@ -567,6 +577,15 @@ static const struct table_column app_columns[] = {
 	AGE_COLUMN,
 	{ "Message", "string", "", 1, cell_status_message },
 };
+static const struct table_column source_columns[] = {
+	NAME_COLUMN,
+	{ "Phase", "string", "", 0, cell_phase },
+	{ "Revision", "string", "", 0, cell_revision },
+	{ "Location", "string", "", 0, cell_location },
+	{ "Reason", "string", "", 0, cell_status_reason },
+	AGE_COLUMN,
+	{ "Message", "string", "", 1, cell_status_message },
+};
 static const struct table_column image_columns[] = {
 	NAME_COLUMN,
 	{ "Phase", "string", "", 0, cell_phase },
@@ -599,6 +618,7 @@ static const struct table tables[KIND_N_] = {
 	[KIND_EVENT] = COLUMNS(event_columns),
 	[KIND_IMAGE] = COLUMNS(image_columns),
 	[KIND_APP] = COLUMNS(app_columns),
+	[KIND_SOURCE] = COLUMNS(source_columns),
 };
 static const struct table local_images = COLUMNS(local_image_columns);
 /* clang-format on */

@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "cmd/command.h"
+#include "cmd/config_report.h"
 #include "cmd/host.h"
 #include "cmd/port_check.h"
 #include "cmd/port_notify.h"
@@ -227,7 +228,7 @@ static bool is_ready(void *data)
 	const struct host *h = data;
 
 	for (size_t i = 0; i < h->n_sources; i++) {
-		if (!h->sources[i].decoded)
+		if (!h->sources[i]->decoded)
 			return false;
 	}
 	return true;
@@ -292,6 +293,7 @@ static void stop(struct host *h)
 {
 	h->supervise = supervise_free(h->supervise);
 	h->api = api_server_free(h->api);
+	h->reload = reload_free(h->reload);
 	port_source_stop(h);
 	port_build_stop(h);
 	port_image_stop(h);
@@ -314,11 +316,12 @@ static int on_recovered(sd_event_source *source UNUSED, void *data)
 	struct err err = {0};
 
 	reconciler_recovered(h->reconciler);
-	if (port_source_start(h, &err) < 0) {
+	port_source_apply(h, &h->config);
+	config_deinit(&h->config);
+	if (reload_new(&h->reload, h, &err) < 0) {
 		log_error("cannot start", LOG_ERR(&err));
 		return sd_event_exit(h->loop, 1);
 	}
-	host_run_policy(h);
 	supervise_ready(h->supervise);
 	log_info("ready", LOG_KV("state", h->options->state_dir),
 		 LOG_KV("socket", h->options->socket));
@@ -357,17 +360,46 @@ static int run(struct host *h, struct err *err)
 	return r < 0 ? err_errno(err, r, "loop") : r;
 }
 
-int daemon_run(const struct options *options)
+/* SIGHUP is for later, not the end: blocked, it waits until somebody reads it. */
+static void block_reload(void)
 {
-	struct host h = {.options = options};
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGHUP);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+static bool read_config(struct host *h)
+{
+	struct config_result result;
+	bool good;
+
+	config_load_now(&result, h->options);
+	good = config_report(&result);
+	h->config = result.config;
+	result.config = (struct config){};
+	config_result_deinit(&result);
+	return good;
+}
+
+int daemon_run(const struct options *options, int argc, char **argv)
+{
+	struct host h = {.options = options, .argc = argc, .argv = argv};
 	struct err err = {0};
 	int r;
 
 	log_set_level(options->log_level);
 	(void)umask(0077);
 	(void)signal(SIGPIPE, SIG_IGN);
+	block_reload();
+	if (!read_config(&h)) {
+		config_deinit(&h.config);
+		return COMMAND_EXIT_USAGE;
+	}
 	r = run(&h, &err);
 	stop(&h);
+	config_deinit(&h.config);
 	if (r < 0) {
 		(void)fprintf(stderr, "recond: %s\n", err.message);
 		return str_eq(err.reason, "Locked") ? EXIT_LOCKED : 1;

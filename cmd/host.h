@@ -11,7 +11,9 @@
 
 #include "api/server.h"
 #include "base/err.h"
+#include "cmd/config.h"
 #include "cmd/options.h"
+#include "cmd/reload.h"
 #include "cmd/supervise.h"
 #include "reconciler/reconciler.h"
 #include "runtime/image.h"
@@ -25,10 +27,13 @@ struct prober;
 struct image_job;
 struct build_job;
 
-/* A source as watched, and its newest revision. */
+/* A source as watched, and its newest revision. Strings and documents are owned. */
 struct host_source {
 	struct host *host;
-	const char *spec; /* borrowed from the options */
+	char *name;
+	char *location;
+	json_t *policy; /* what its objects may ask for */
+	json_t *hooks;  /* whom to tell */
 	struct watch_source *watch;
 	struct revision *rev; /* referenced; NULL before the first */
 	struct decoding *decoding;
@@ -37,6 +42,10 @@ struct host_source {
 
 struct host {
 	const struct options *options;
+	int argc; /* what the options came from, for a reload */
+	char **argv;
+	struct config config; /* until the sources are begun with */
+	struct reload *reload;
 	sd_event *loop;
 	sd_event_source *wake; /* the policy's timer */
 	struct store *store;
@@ -47,8 +56,8 @@ struct host {
 	struct prober *prober;
 	struct api_server *api;
 	struct supervise *supervise;
-	struct host_source *sources;
-	size_t n_sources;
+	struct host_source **sources;
+	size_t n_sources, cap_sources;
 	struct image_job **image_jobs;
 	size_t n_image_jobs, cap_image_jobs;
 	struct build_job **build_jobs;
@@ -60,7 +69,13 @@ struct host {
 void host_run_policy(struct host *h);
 
 /* port_source.c: sources and decoding. */
-int port_source_start(struct host *h, struct err *err);
+/*
+ * Watch the sources of CONFIG, and no others: those that were there before go on with what they
+ * have, read again. Tells the policy.
+ */
+void port_source_apply(struct host *h, const struct config *config);
+/* The source NAME, borrowed, or NULL. */
+struct host_source *port_source_find(struct host *h, const char *name);
 void port_source_stop(struct host *h);
 void port_source_decode(void *data, const char *source, const char *revision);
 int port_source_tree_digest(void *data, char *ret, const char *source, const char *revision,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What the daemon and the dry run are told: flags and the configuration file, one table for both.
- * Flags win over the file; sources on the command line replace those of the file.
+ * Flags win over the file; sources on the command line replace those of the file and of its sources
+ * directory.
  */
 #pragma once
 
@@ -13,6 +14,7 @@
 #include "base/str.h"
 
 #define OPTIONS_DEFAULT_CONFIG "/etc/recond/recond.conf"
+#define OPTIONS_DEFAULT_SOURCES_DIR "/etc/recond/sources.d"
 #define OPTIONS_DEFAULT_STATE_DIR "/var/lib/recond"
 #define OPTIONS_DEFAULT_RUN_DIR "/run/recond"
 #define OPTIONS_DEFAULT_BRIDGE "recond0"
@@ -24,6 +26,7 @@
 enum options_mode {
 	OPTIONS_DAEMON,
 	OPTIONS_DRY_RUN,
+	OPTIONS_CHECK_CONFIG,
 	OPTIONS_HELP,
 	OPTIONS_VERSION,
 	OPTIONS_MODE_N_
@@ -32,7 +35,10 @@ enum options_mode {
 /* All strings are owned and never NULL after options_parse; paths are absolute and clean. */
 struct options {
 	enum options_mode mode;
-	char *config; /* the file that was read; "" when there was none */
+	char *config;      /* the file that was read; "" when there was none */
+	char *sources_dir; /* where Source files lie; "" when sources on the command line replace
+			      them */
+	bool sources_dir_given; /* then it has to be there */
 	char *state_dir;
 	char *run_dir;      /* default: /run/recond, or STATE_DIR/run for another state directory */
 	char *socket;       /* default: RUN_DIR/recond.sock */
@@ -59,8 +65,8 @@ int options_parse(struct options *ret, int argc, char **argv, struct err *err);
 
 /*
  * Apply the text of a configuration file, called NAME in errors: lines "key = value", "#" comments;
- * keys are the names of flags, and "source". 0, or -EINVAL with ERR. For tests; options_parse calls
- * it.
+ * keys are the names of flags, and "source". 0, or -EINVAL with ERR: all errors, each on a line of
+ * its own. For tests; options_parse calls it.
  */
 int options_parse_file(struct options *o, const char *name, const char *text, size_t n,
 		       struct err *err);

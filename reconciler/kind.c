@@ -63,6 +63,11 @@ static const struct kind_info kinds[KIND_N_] = {
 		.plural = "apps", .singular = "app", .short_names = "",
 		.apply_order = 90,
 	},
+	[KIND_SOURCE] = {
+		.api_version = "recond.dev/v1", .group = "recond.dev", .version = "v1", .name = "Source",
+		.plural = "sources", .singular = "source", .short_names = "src",
+		.from_config = true, .generation = true, .apply_order = 95,
+	},
 	[KIND_EVENT] = {
 		.api_version = "v1", .group = "", .version = "v1", .name = "Event",
 		.plural = "events", .singular = "event", .short_names = "ev",

@@ -21,6 +21,7 @@
 #include "reconciler/effects_priv.h"
 #include "reconciler/events.h"
 #include "reconciler/reconciler_priv.h"
+#include "reconciler/sources.h"
 #include "reconciler/sync.h"
 
 #define PASS_MAX_KEYS                                                                              \
@@ -41,6 +42,7 @@ static const struct {
 	[WORK_APP]        = { "app",        sync_app_reconcile },
 	[WORK_DRIFT]      = { "drift",      drift_reconcile },
 	[WORK_BUILD]      = { "build",      sync_build_reconcile },
+	[WORK_SOURCE]     = { "source",     sources_reconcile },
 	[WORK_EVENTS]     = { "events",     events_expire },
 	[WORK_QUESTION]   = { "question",   effects_ask_again },
 };
@@ -158,6 +160,10 @@ static void on_change(const struct store_event *event, void *data)
 	case KIND_NAMESPACE:
 		reconciler_queue(r, WORK_NAMESPACE, object_name(o));
 		break;
+	case KIND_APP:
+		if (event->type != STORE_MODIFIED)
+			sources_queue_all(r);
+		break;
 	default:
 		break;
 	}
@@ -200,7 +206,9 @@ struct reconciler *reconciler_new(struct store *store, const struct ports *ports
 	r->pods = pods_new();
 	r->apps = apps_new();
 	r->pass_open = true; /* no wake-up calls while constructing */
+	r->sources = sources_new();
 	apps_load(r);
+	sources_load(r);
 	r->watch_id = store_watch(store, on_change, r);
 	for (int kind = 0; kind < KIND_N_; kind++)
 		store_each(store, (enum kind)kind, NULL, queue_existing, r);
@@ -227,6 +235,7 @@ void reconciler_abandon(struct reconciler *r)
 {
 	effects_free(r->effects);
 	apps_free(r->apps);
+	sources_free(r->sources);
 	pods_free(r->pods);
 	events_free(r->events);
 	queue_free(r->queue);

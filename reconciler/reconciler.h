@@ -53,6 +53,24 @@ void reconciler_abandon(struct reconciler *r);
 int reconciler_run(struct reconciler *r, struct err *err);
 
 /*
+ * The sources that are configured, all of them, again whenever that changes: {name: {"location":
+ * what is watched, "spec": what its Source object shows}}. Apps of a source that is configured no
+ * more are left running, belong to nobody, and may be taken over by another source. Borrowed.
+ */
+void reconciler_sources(struct reconciler *r, const json_t *sources);
+
+/* A newer configuration was given and is not used, because ERR; NULL: what is used is the newest.
+ */
+void reconciler_configuration_problem(struct reconciler *r, const struct err *err);
+
+/* SOURCE cannot be read, because ERR (its last revision stays); NULL: it can again. */
+void reconciler_source_problem(struct reconciler *r, const char *source, const struct err *err);
+
+/* Something to remember about SOURCE that is no problem of reading it: an event on its object. */
+void reconciler_source_warning(struct reconciler *r, const char *source, const char *reason,
+			       const char *message);
+
+/*
  * A source has the revision REVISION. APPS: {"app": {"inputs": digest}}: which apps it holds and a
  * digest of all files of each. Later revisions replace earlier ones; equal inputs change nothing.
  */

@@ -30,14 +30,16 @@ enum work {
 	WORK_APP,        /* key app */
 	WORK_DRIFT,      /* key "Kind/namespace/name" */
 	WORK_BUILD,      /* key build id */
+	WORK_SOURCE,     /* key source */
 	WORK_EVENTS,     /* key "": expiry of old events */
 	WORK_QUESTION,   /* key of effects.c: an answer that did not come */
 	WORK_N_,
 };
 
-struct pods;   /* controllers/pod_run.h: what is known of running pods */
-struct apps;   /* sync.h: desired and effective of every app */
-struct events; /* events.h: the recorder */
+struct pods;    /* controllers/pod_run.h: what is known of running pods */
+struct apps;    /* sync.h: desired and effective of every app */
+struct events;  /* events.h: the recorder */
+struct sources; /* sources.h: which are configured, and how they are */
 
 struct effects; /* effects_priv.h: what to do on the host, and what was asked of it */
 
@@ -52,6 +54,7 @@ struct reconciler {
 	struct pods *pods;
 	struct apps *apps;
 	struct events *events;
+	struct sources *sources;
 	struct effects *effects; /* wait for the commit of the transaction that intends them */
 	unsigned int watch_id;
 	int64_t started_ns; /* wall clock at the start of the process */

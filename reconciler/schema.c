@@ -251,10 +251,18 @@ static const struct schema_field image_fields[] = {
 };
 static SCHEMA(image, "Image", image_fields);
 
+static const struct schema_field source_fields[] = {
+	HEAD,
+	{ "spec", OBJECT(schema_source_spec), REQUIRED, .doc = "Where it is, what it may ask for, whom it tells." },
+	STATUS,
+};
+static SCHEMA(source, "Source", source_fields);
+
 static const struct schema *const schemas[KIND_N_] = {
 	[KIND_NAMESPACE] = &namespace, [KIND_CONFIGMAP] = &configmap,   [KIND_SECRET] = &secret,
 	[KIND_SERVICE] = &service,     [KIND_POD] = &pod,               [KIND_REPLICASET] = &replicaset,
 	[KIND_DEPLOYMENT] = &deployment, [KIND_JOB] = &schema_job,      [KIND_IMAGE] = &image,
+	[KIND_SOURCE] = &source,
 };
 
 const char *const schema_foreign_kinds[] = {

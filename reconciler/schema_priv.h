@@ -64,3 +64,4 @@ extern const struct schema schema_pod_security;
 extern const struct schema schema_affinity;
 extern const struct schema schema_toleration;
 extern const struct schema schema_spread;
+extern const struct schema schema_source_spec;

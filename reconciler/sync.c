@@ -14,6 +14,7 @@
 #include "reconciler/controllers/pod_plan.h"
 #include "reconciler/effects_priv.h"
 #include "reconciler/events.h"
+#include "reconciler/sources.h"
 #include "reconciler/sync_priv.h"
 
 #define DECODE_HICCUPS 3
@@ -92,9 +93,45 @@ void reconciler_revision(struct reconciler *r, const char *source, const char *r
 	json_object_foreach(s->apps, name, app)
 		app_revision(r, name, source, revision, json_path_str(app, "inputs", ""));
 	mark_absent(r, source, revision, s->apps);
+	sources_revision(r, source, revision);
 	log_info("revision", LOG_KV("source", source), LOG_KV("revision", revision));
 	effect_decode(r, source, revision);
 	reconciler_queue(r, WORK_EVENTS, ""); /* a pass, for the effect */
+}
+
+void sync_source_gone(struct reconciler *r, const char *source)
+{
+	struct source *s = source_get(r->apps, source);
+
+	json_decref(s->apps);
+	s->apps = NULL;
+	free(s->revision);
+	s->revision = NULL;
+	for (size_t i = 0; i < r->apps->n_apps; i++) {
+		struct app *app = r->apps->apps[i];
+
+		if (!str_eq(app->source, source))
+			continue;
+		builds_drop_app(r, app->name);
+		forget_decoded(app);
+		free(app->revision);
+		app->revision = NULL;
+		app->present = false;
+	}
+}
+
+json_t *sync_apps_of_source(struct reconciler *r, const char *source)
+{
+	autostrlist names = {};
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->apps->n_apps; i++)
+		if (str_eq(r->apps->apps[i]->source, source))
+			strlist_add(&names, r->apps->apps[i]->name);
+	strlist_sort(&names);
+	for (size_t i = 0; i < names.n; i++)
+		(void)json_array_append_new(list, json_text(names.items[i]));
+	return list;
 }
 
 /* Nothing could be decoded (the worker died): say so on every app, keep what runs. */

@@ -37,6 +37,13 @@ void apps_load(struct reconciler *r);
 /* Queue work: bring app KEY one step on. */
 void sync_app_reconcile(struct reconciler *r, const char *key);
 
+/* SOURCE speaks no more: what runs of its apps goes on, as before its first revision after a start,
+ * and another source may have an app of the same name. */
+void sync_source_gone(struct reconciler *r, const char *source);
+
+/* Names of the apps that came from SOURCE last, sorted. Owned by the caller. */
+json_t *sync_apps_of_source(struct reconciler *r, const char *source);
+
 /* Queue work: bring the build KEY one step on. */
 void sync_build_reconcile(struct reconciler *r, const char *key);
 

@@ -350,6 +350,9 @@ static void check_rules(const struct validation *v, enum kind kind, const json_t
 	case KIND_SECRET:
 		validate_secret(v, o);
 		break;
+	case KIND_SOURCE:
+		validate_source(v, o);
+		break;
 	default:
 		break;
 	}

@@ -389,6 +389,7 @@ void validate_pod_spec(const struct validation *v, const struct path *path, cons
 		check_volume(v, ELEMENT(&volumes, i), e);
 	}
 	check_dns(v, path, spec);
+	validate_policy(v, path, spec);
 	if (in_template && !str_eq(restart, "Always"))
 		ERR(v, MEMBER(path, "restartPolicy"), "must be Always in a template");
 }

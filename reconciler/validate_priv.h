@@ -21,6 +21,9 @@
 void validate_pod_spec(const struct validation *v, const struct path *path, const json_t *spec,
 		       bool in_template);
 
+/* What a pod's spec asks for against the policy of its source. */
+void validate_policy(const struct validation *v, const struct path *path, const json_t *spec);
+
 /* A container's own fields. */
 void validate_container(const struct validation *v, const struct path *path,
 			const json_t *container);
@@ -34,3 +37,4 @@ void validate_job(const struct validation *v, const json_t *o);
 void validate_service(const struct validation *v, const json_t *o);
 void validate_configmap(const struct validation *v, const json_t *o);
 void validate_secret(const struct validation *v, const json_t *o);
+void validate_source(const struct validation *v, const json_t *o);

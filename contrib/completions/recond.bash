@@ -6,7 +6,7 @@ _recond() {
 	get)
 		options='--namespace --all-namespaces --selector --field-selector --output --no-headers --watch --socket --help'
 		outputs='wide json yaml name'
-		words='namespaces configmaps secrets services pods replicasets deployments jobs events images apps' ;;
+		words='namespaces configmaps secrets services pods replicasets deployments jobs events images apps sources' ;;
 	status)
 		options='--output --watch --wait --timeout --socket --help'
 		outputs='json'
@@ -48,7 +48,7 @@ _recond() {
 		outputs=''
 		words='get status logs scale rollout delete images cleanup version completion help' ;;
 	*)
-		options='--config --state-dir --run-dir --socket --socket-group --bridge --pod-cidr --cgroup-parent --log-level --confirm-prune --dry-run --output --help --version'
+		options='--config --sources-dir --state-dir --run-dir --socket --socket-group --bridge --pod-cidr --cgroup-parent --log-level --confirm-prune --dry-run --output --check-config --help --version'
 		outputs='text json'
 		words='' ;;
 	esac

@@ -13,7 +13,8 @@
 
 static bool kind_can_be_owned(enum kind kind)
 {
-	return kind != KIND_EVENT && kind != KIND_NAMESPACE && kind != KIND_APP;
+	return kind != KIND_EVENT && kind != KIND_NAMESPACE && kind != KIND_APP &&
+	       kind != KIND_SOURCE;
 }
 
 static bool has_solid_owner(struct reconciler *r, const json_t *object)

@@ -147,7 +147,7 @@ void reconciler_container_started(struct reconciler *r, const char *uid, const c
 		return;
 	c->state = CONTAINER_RUNNING;
 	json_decref(c->info);
-	c->info = json_deep_copy(info);
+	c->info = pod_observe_times(r, info);
 	c->failure = (struct err){0};
 	c->n_failures = 0;
 	c->started_ms = reconciler_now_ms(r);
@@ -193,7 +193,7 @@ void reconciler_container_exited(struct reconciler *r, const char *uid, const ch
 	ran_ms = c->state == CONTAINER_RUNNING && c->started_ms ? now - c->started_ms : 0;
 	effects_answered(r, QUESTION_KILL, uid, name);
 	pod_check_abandon(r, pods_get(r->pods, uid), c);
-	container_run_ended(c, json_deep_copy(info));
+	container_run_ended(c, pod_observe_times(r, info));
 	c->failure = (struct err){0};
 	if (!pod || !r->recovered || !pod_may_restart(pod, c))
 		return; /* what ended while recond was away is counted when its pod is observed */
@@ -234,6 +234,18 @@ struct image_answer {
 	const struct err *err; /* NULL: it is here */
 };
 
+/* The name means another image by now, and the one that the pod was made for is gone: waiting a
+ * while is all that is left. */
+static void image_moved_on(const struct image_answer *a, const json_t *pod, struct container_run *c)
+{
+	struct err err = {0};
+
+	(void)err_set(&err, ERR_TRANSIENT, ENOENT, "ErrImagePull",
+		      "%s is another image by now, and the one that this pod was made for is gone",
+		      a->ref);
+	pod_act_container_failed(a->r, pod, c, &err);
+}
+
 static void image_answered(struct pod_run *run, void *data)
 {
 	struct image_answer *a = data;
@@ -248,6 +260,8 @@ static void image_answered(struct pod_run *run, void *data)
 		c->image_wanted = false;
 		if (a->err)
 			pod_act_container_failed(a->r, pod, c, a->err);
+		else if (!pod_act_image_is_here(a->r, pod, spec))
+			image_moved_on(a, pod, c);
 		else
 			events_normal(a->r, pod, "kubelet", "Pulled",
 				      "Successfully pulled image \"%s\"", a->ref);

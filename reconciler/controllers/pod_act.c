@@ -102,6 +102,13 @@ static bool wanted_image(struct reconciler *r, const json_t *pod, const json_t *
 				      pin ? pin : json_path_str(spec, "image", "")) == 1;
 }
 
+bool pod_act_image_is_here(struct reconciler *r, const json_t *pod, const json_t *spec)
+{
+	char digest[80];
+
+	return wanted_image(r, pod, spec, digest);
+}
+
 static void act_image_missing(struct reconciler *r, const json_t *pod, const json_t *spec,
 			      struct container_run *c)
 {
@@ -133,8 +140,8 @@ static void act_container_start(struct reconciler *r, const json_t *pod, struct 
 		act_image_missing(r, pod, spec, c);
 		return;
 	}
-	if (c->state == CONTAINER_EXITED && c->failure.kind == ERR_NONE)
-		c->attempt++;
+	c->attempt += c->spent;
+	c->spent = false;
 	if (pod_request_container(&request, pod, spec, c->attempt, digest, &env, &err) < 0) {
 		pod_act_container_failed(r, pod, c, &err);
 		return;

@@ -16,6 +16,9 @@ bool pod_act(struct reconciler *r, const json_t *pod, struct pod_run *run,
 void pod_act_container_failed(struct reconciler *r, const json_t *pod, struct container_run *c,
 			      const struct err *err);
 
+/* Is the very image on this host that the container SPEC of POD has to run? */
+bool pod_act_image_is_here(struct reconciler *r, const json_t *pod, const json_t *spec);
+
 /* After a failure of a sandbox or a container that only interrupted: how long to wait. */
 #define POD_HICCUP_RETRY_MS 500
 #define POD_CREATE_RETRY_MS 10000

@@ -11,6 +11,8 @@
 #include "reconciler/controllers/pod_plan.h"
 #include "reconciler/controllers/pod_request.h"
 
+#define CLOCK_SKEW_NS INT64_C(60000000000) /* more than news of a container is ever late */
+
 /* ---- time ---- */
 
 /* How long ago TEXT was by the wall clock; 0 when it is no time or lies ahead. */
@@ -29,6 +31,35 @@ static uint64_t ran_ms(struct reconciler *r, const json_t *end)
 	uint64_t finished = age_ms(r, json_path_str(end, "finished_at", ""));
 
 	return started > finished ? started - finished : 0;
+}
+
+static void move_stamp(json_t *info, const char *member, int64_t by_ns)
+{
+	const char *text = json_path_str(info, member, NULL);
+	char moved[CLOCK_RFC3339_SIZE];
+	int64_t ns = 0;
+
+	if (!text || clock_parse_rfc3339(&ns, text) < 0)
+		return;
+	clock_format_rfc3339_nano(moved, ns + by_ns);
+	json_set(info, member, json_text(moved));
+}
+
+json_t *pod_observe_times(struct reconciler *r, const json_t *info)
+{
+	json_t *copy = json_deep_copy(info);
+	const char *last =
+		json_path_str(info, "finished_at", json_path_str(info, "started_at", ""));
+	int64_t ns = 0, late_ns;
+
+	if (clock_parse_rfc3339(&ns, last) < 0)
+		return copy;
+	late_ns = reconciler_realtime_ns(r) - ns;
+	if (late_ns >= -CLOCK_SKEW_NS && (late_ns <= CLOCK_SKEW_NS || !r->recovered))
+		return copy;
+	move_stamp(copy, "started_at", late_ns);
+	move_stamp(copy, "finished_at", late_ns);
+	return copy;
 }
 
 /* ---- what the status remembers ---- */

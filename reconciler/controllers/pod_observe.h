@@ -20,3 +20,10 @@ void pod_observe_started(const json_t *pod, struct container_run *c, uint64_t st
 /* C was running and nothing is left of it that could tell how it ended. */
 void pod_observe_lost(struct reconciler *r, struct container_run *c, const char *started_at,
 		      const char *id);
+
+/*
+ * What a monitor wrote of a container, INFO, with its time stamps by the policy's clock. The wall
+ * clock may have been set since recond was started: what has just happened would lie hours ahead,
+ * or behind. Owned by the caller.
+ */
+json_t *pod_observe_times(struct reconciler *r, const json_t *info);

@@ -148,6 +148,7 @@ void container_run_ended(struct container_run *c, json_t *info)
 	json_decref(c->info);
 	c->info = NULL;
 	c->state = CONTAINER_EXITED;
+	c->spent = true;
 	c->stale = false;
 	c->post_start = HOOK_OVER;
 	c->stop = (struct container_stop){0};

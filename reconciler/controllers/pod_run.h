@@ -52,6 +52,7 @@ struct container_run {
 	enum container_role role;
 	enum container_state state;
 	unsigned int attempt;    /* of the current or next start; equals restartCount */
+	bool spent;              /* that attempt ran to its end: the next one has a new number */
 	json_t *info;            /* running: {id, pid, started_at}; owned */
 	json_t *last;            /* how the latest ended attempt ended; owned, NULL when none did */
 	json_t *previous;        /* how the one before that ended; owned, or NULL */

@@ -9,10 +9,10 @@
 need_root
 need_cmd crun curl ip busybox nft
 
-host_snapshot >"$T.before"
+host_snapshot >"$T/before"
 recond_cleanup --purge >"$T/out" || fail "nothing to clean up is a failure: $(cat "$T/out")"
 [ ! -d "$STATE" ] || fail "a state directory was made"
-host_same "$T.before" || fail "the host is changed"
+host_same "$T/before" || fail "the host is changed"
 ok "where nothing is, nothing is done"
 
 # --- refused ---------------------------------------------------------------------------------------
@@ -31,7 +31,7 @@ recond_stop
 [ "$(crun_ids)" = "$ids" ] || fail "the pods ended with the daemon"
 recond_cleanup --grace 1s >"$T/out" || fail "cleanup: $(cat "$T/out")"
 grep -qx 'pods ended: 2' "$T/out" || fail "report: $(cat "$T/out")"
-host_same "$T.before" || fail "the host is changed"
+host_same "$T/before" || fail "the host is changed"
 [ ! -d "$STATE/run" ] || fail "the run directory is left: $(find "$STATE/run")"
 [ -f "$STATE/recond.db" ] || fail "the state is gone"
 recond_cleanup >"$T/out" && grep -qx 'pods ended: 0' "$T/out" || fail "again: $(cat "$T/out")"
@@ -48,7 +48,7 @@ while [ "$n" -lt 5 ]; do
 	sleep "0.$n"
 	recond_kill
 	recond_cleanup --grace 0 >"$T/out" || fail "cleanup: $(cat "$T/out")"
-	host_same "$T.before" || fail "the host is changed after round $n"
+	host_same "$T/before" || fail "the host is changed after round $n"
 	recond_start "$SRC"
 	wait_until 60 pods_serve 2 "round $n"
 	n=$((n + 1))
@@ -67,7 +67,7 @@ ip link del "${BRIDGE}x"
 rm "$STATE/run/mine"
 # The record of the bridge is gone with the run directory: it is named by hand.
 recond_cleanup --bridge "$BRIDGE" --purge >"$T/out" || fail "cleanup: $(cat "$T/out")"
-host_same "$T.before" || fail "the host is changed"
+host_same "$T/before" || fail "the host is changed"
 [ ! -e "$STATE" ] || fail "the state is left: $(find "$STATE")"
 ok "links and files of others stay and are said, and --purge leaves no state"
 
@@ -78,6 +78,5 @@ recond_stop
 recond_cleanup --grace 0 --purge >"$T/out" || fail "cleanup: $(cat "$T/out")"
 grep -q "bridge '$BRIDGE' stays: recond did not make it" "$T/out" || fail "report: $(cat "$T/out")"
 ip link del "$BRIDGE" || fail "the administrator's bridge is gone"
-host_same "$T.before" || fail "the host is changed"
-rm -f "$T.before"
+host_same "$T/before" || fail "the host is changed"
 ok "a bridge that recond did not make stays"

@@ -268,7 +268,6 @@ void invariants_pushed(struct invariants *iv, const json_t *apps)
 			continue;
 		json_set(iv->inputs, name, json_text(inputs));
 		json_set(iv->since, name, json_integer(iv->w->revision + 1));
-		json_object_del(iv->failed, name);
 	}
 	json_object_foreach_safe(iv->inputs, next, name, app) {
 		if (json_object_get(apps, name))

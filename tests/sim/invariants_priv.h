@@ -27,7 +27,7 @@ struct invariants {
 	json_t *decided;  /* uid of a ReplicaSet -> its size when the policy died */
 	json_t *inputs;   /* app -> digest of its inputs */
 	json_t *since;    /* app -> number of the first revision with these inputs */
-	json_t *failed;   /* app -> true: these inputs failed for good */
+	json_t *failed;   /* app -> {inputs that failed for good -> true} */
 	uint64_t here_ms, minute_ms;
 	unsigned int n_changes, steps_here, calls_before, commits_before;
 };

@@ -49,13 +49,13 @@ void rule_foreign_objects_survive(struct invariants *iv, const struct invariants
 /* Ages are told by the wall clock. After a restart it may have been set: then it is taken at its
  * word, and what lies ahead was long ago. */
 static bool available(const struct invariants *iv, const json_t *pod,
-		      const struct invariants_limits *l)
+		      const struct invariants_limits *l, int64_t slack_ms)
 {
 	const json_t *ready = json_object_get(iv->ready, object_uid(pod));
 	int64_t now = invariants_wall_ms(iv), since = ready ? json_integer_value(ready) : 0;
 
 	return ready && !object_deleting(pod) &&
-	       (since > now || since + l->min_ready_s * 1000 <= now + ROUNDING_MS);
+	       (since > now || since + l->min_ready_s * 1000 <= now + slack_ms);
 }
 
 static int64_t count_available(const struct invariants *iv, const json_t *d, const json_t *but,
@@ -67,7 +67,7 @@ static int64_t count_available(const struct invariants *iv, const json_t *d, con
 
 	json_object_foreach(iv->kinds[KIND_POD], uid, o) {
 		if (!str_eq(uid, object_uid(but)) && invariants_deployment_of(iv, o) == d)
-			n += available(iv, o, l);
+			n += available(iv, o, l, ROUNDING_MS);
 	}
 	return n;
 }
@@ -133,7 +133,8 @@ void rule_floor_is_kept(struct invariants *iv, const struct invariants_event *e)
 	if (!d)
 		return;
 	l = invariants_limits(d);
-	if (l.recreate || !available(iv, e->old, &l) || decided_before(iv, pod))
+	if (l.recreate || !available(iv, e->old, &l, l.min_ready_s > 0 ? -ROUNDING_MS : 0) ||
+	    decided_before(iv, pod))
 		return;
 	left = count_available(iv, d, pod, &l);
 	floor = lowest_floor(iv, d, l.replicas - l.unavailable);
@@ -291,8 +292,33 @@ static void note_failed(struct invariants *iv, const json_t *app)
 	    json_object_size(json_path(app, "status.effective")) == 0)
 		return;
 	(void)str_parse_u64(&n, str_skip_prefix(revision, "rev-") ?: "", 0, UINT64_MAX);
-	if (since && n >= (uint64_t)json_integer_value(since))
-		json_set(iv->failed, object_name(app), json_true());
+	if (!since || n < (uint64_t)json_integer_value(since))
+		return;
+	if (!json_object_get(iv->failed, object_name(app)))
+		json_set(iv->failed, object_name(app), json_object());
+	json_set(json_object_get(iv->failed, object_name(app)),
+		 json_path_str(iv->inputs, object_name(app), ""), json_true());
+}
+
+static bool has_failed(const struct invariants *iv, const char *app)
+{
+	return json_object_get(json_object_get(iv->failed, app),
+			       json_path_str(iv->inputs, app, ""));
+}
+
+/* What failed may be another object of the app: then this one is the same in the set that is put
+ * back. */
+static bool is_effective(const struct invariants *iv, const char *app, const json_t *want)
+{
+	const json_t *doc = store_doc_get(iv->w->store, "apps", app);
+	json_t *o;
+	size_t i;
+
+	json_array_foreach(json_path(doc, "effective.objects"), i, o) {
+		if (object_kind(o) == KIND_DEPLOYMENT && str_eq(object_name(o), object_name(want)))
+			return same_version(o, want);
+	}
+	return false;
 }
 
 /* Once a rollout failed for good, its Deployments stay what they were before until the input
@@ -305,10 +331,11 @@ void rule_failed_input_is_not_retried(struct invariants *iv, const struct invari
 	if (e->event->kind == KIND_APP && e->event->type != STORE_DELETED)
 		note_failed(iv, o);
 	if (e->event->kind != KIND_DEPLOYMENT || !app || !e->old ||
-	    e->event->type != STORE_MODIFIED || !json_object_get(iv->failed, app))
+	    e->event->type != STORE_MODIFIED || !has_failed(iv, app))
 		return;
 	want = desired(iv, app, o);
-	if (want && same_version(o, want) && !same_version(e->old, want))
+	if (want && same_version(o, want) && !same_version(e->old, want) &&
+	    !is_effective(iv, app, want))
 		world_violated(iv->w, "failed_input_is_not_retried",
 			       "app %s: Deployment %s is given %s again, which failed before", app,
 			       object_name(o),

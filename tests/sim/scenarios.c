@@ -561,3 +561,19 @@ Test(scenarios, a_new_input_is_not_blamed_for_what_the_old_one_does)
 	world_run(w, 60000);
 	expect_app("Verified", "");
 }
+
+Test(scenarios, an_image_that_is_gone_is_not_asked_for_again_and_again)
+{
+	autojson *pods = NULL;
+
+	world_push(w, one_app("web:1", 1));
+	world_run(w, 5000);
+	world_replace_image(w, "web:1", "another");
+	pods = store_list(world_store(w), KIND_POD, NULL);
+	world_exit_container(w, json_path_str(json_array_get(pods, 0), "metadata.uid", ""), 1);
+	world_run(w, 300000); /* the rule of bounded work is what is asked here */
+	cr_assert_eq(world_starts(w), 1);
+	world_add_image(w, "web:1");
+	world_run(w, 400000);
+	cr_assert_eq(world_starts(w), 2, "and is found when it comes back");
+}

@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "reconciler/edit.h"
 #include "reconciler/object.h"
 #include "reconciler/reconciler_priv.h"
 #include "tests/sim/invariants.h"
@@ -16,7 +17,7 @@
 #define HOUR_MS 3600000ll
 
 static const char *const good_images[] = {"web:1", "web:2", "web:3", "web:4"};
-static const char *const bad_images[] = {"web:broken", "web:nope", "web:crash"};
+static const char *const bad_images[] = {"web:broken", "web:nope", "web:crash", "web:unready"};
 
 /* ---- the source ---- */
 
@@ -25,6 +26,7 @@ void story_change(struct story *s, int i, bool bad)
 	struct story_deployment *d = &s->deployments[i];
 
 	d->version = ++s->version;
+	d->bad = bad;
 	d->image = bad ? bad_images[story_pick(s, ARRAY_SIZE(bad_images))]
 		       : good_images[story_pick(s, ARRAY_SIZE(good_images))];
 }
@@ -67,6 +69,24 @@ static void push_config(struct story *s)
 	int home = s->deployments[some_deployment(s)].home;
 
 	s->apps[home].config++;
+	story_push(s);
+}
+
+static void push_job(struct story *s)
+{
+	struct story_app *app = &s->apps[s->deployments[some_deployment(s)].home];
+
+	app->job = ++s->version;
+	app->job_fails = story_pick(s, 3) == 0;
+	story_push(s);
+}
+
+static void push_build(struct story *s)
+{
+	struct story_app *app = &s->apps[s->deployments[some_deployment(s)].home];
+
+	app->build = ++s->version;
+	app->build_fails = story_pick(s, 4) == 0;
 	story_push(s);
 }
 
@@ -137,19 +157,43 @@ static const json_t *some_object(struct story *s, enum kind kind)
 		     : NULL;
 }
 
-/* As the API does it: through the policy's own deletion, in the transaction of the next pass. */
+void story_ask(struct story *s, int i, const char *action)
+{
+	autojson *ret = NULL;
+	struct err err = {0};
+
+	world_trace(s->w, "by hand: %s %s", action, story_app_name(i));
+	if (str_eq(action, "retry") || str_eq(action, "undo"))
+		invariants_retried(s->w->invariants, story_app_name(i));
+	if (reconciler_app_action(s->w->r, story_app_name(i), action, NULL, &ret, &err) < 0)
+		world_trace(s->w, "refused: %s", err.message);
+	world_run(s->w, 0);
+}
+
+static void ask(struct story *s)
+{
+	static const char *const actions[] = {"retry", "retry", "pause", "resume", "undo"};
+
+	story_ask(s, (int)story_pick(s, STORY_APPS), actions[story_pick(s, ARRAY_SIZE(actions))]);
+}
+
+/* As the API does it: in the transaction of the next pass. */
 static void delete_by_hand(struct story *s, enum kind kind)
 {
 	const json_t *o = some_object(s, kind);
-	autofree char *key = NULL;
+	autofree char *key = NULL, *ns = NULL, *name = NULL;
+	autoedit result = {0};
 
 	if (!o)
 		return;
 	key = mem_asprintf("%s/%s/%s", kind_info(kind)->name, object_namespace(o), object_name(o));
+	ns = mem_strdup(object_namespace(o));
+	name = mem_strdup(object_name(o));
 	world_trace(s->w, "by hand: delete %s", key);
 	invariants_by_hand(s->w->invariants, o);
 	invariants_foreign(s->w->invariants, key, false);
-	reconciler_delete(s->w->r, o);
+	edit_delete(s->w->r, &(struct edit_target){.kind = kind, .ns = ns, .name = name}, NULL,
+		    &result);
 	world_run(s->w, 0);
 }
 
@@ -165,16 +209,24 @@ static void delete_object(struct story *s)
 	delete_by_hand(s, kinds[story_pick(s, ARRAY_SIZE(kinds))]);
 }
 
-static void scale_by_hand(struct story *s)
+static void edit_by_hand(struct story *s)
 {
 	const json_t *o = some_object(s, KIND_DEPLOYMENT);
-	autojson *copy = o ? json_deep_copy(o) : NULL;
+	bool scale = story_pick(s, 2);
+	autojson *patch = scale ? json_pack("{s:{s:i}}", "spec", "replicas", (int)story_pick(s, 6))
+				: json_pack("{s:{s:{s:{s:[{s:s, s:s}]}}}}", "spec", "template",
+					    "spec", "containers", "name", "main", "image", "web:4");
+	autofree char *name = o ? mem_strdup(object_name(o)) : NULL;
+	autoedit result = {0};
 
-	if (!copy)
+	if (!o)
 		return;
-	world_trace(s->w, "by hand: scale %s", object_name(o));
-	json_path_set_new(copy, "spec.replicas", json_integer(story_pick(s, 6)));
-	(void)store_update(s->w->store, copy);
+	world_trace(s->w, "by hand: %s %s", scale ? "scale" : "another image for", name);
+	edit_patch(s->w->r,
+		   &(struct edit_target){.kind = KIND_DEPLOYMENT, .ns = "default", .name = name},
+		   EDIT_STRATEGIC_PATCH, patch, &result);
+	if (result.code != EDIT_OK)
+		world_trace(s->w, "refused: %s", result.message);
 	world_run(s->w, 0);
 }
 
@@ -203,6 +255,17 @@ static void exit_one(struct story *s)
 
 	if (pod)
 		world_exit_container(s->w, object_uid(pod), story_pick(s, 2) ? 1 : 137);
+}
+
+/* Until it is quiet. */
+static void lose_image(struct story *s)
+{
+	const char *ref = good_images[story_pick(s, ARRAY_SIZE(good_images))];
+
+	if (story_pick(s, 2))
+		world_remove_image(s->w, ref);
+	else
+		world_replace_image(s->w, ref, "another");
 }
 
 static void crash(struct story *s)
@@ -245,6 +308,8 @@ static const struct {
 	{ "push the same again",        3, push_again },
 	{ "push another size",         10, push_size },
 	{ "push another configuration", 8, push_config },
+	{ "push another job",           5, push_job },
+	{ "push another build",         5, push_build },
 	{ "push another strategy",      6, push_strategy },
 	{ "push an invalid manifest",   5, push_invalid },
 	{ "push one more",              6, push_more },
@@ -252,9 +317,11 @@ static const struct {
 	{ "push a move",                5, push_move },
 	{ "delete a pod",               6, delete_pod },
 	{ "delete an object",           5, delete_object },
-	{ "scale by hand",              4, scale_by_hand },
+	{ "edit by hand",               6, edit_by_hand },
+	{ "ask for an action",         10, ask },
 	{ "make something by hand",     4, make_foreign },
 	{ "a container ends",           8, exit_one },
+	{ "an image is lost",           4, lose_image },
 	{ "the policy crashes",         8, crash },
 	{ "the policy crashes soon",   14, crash_soon },
 	{ "the host starts again",      3, reboot },

@@ -15,14 +15,20 @@
 struct story_deployment {
 	int home; /* the app it is of; -1: none */
 	const char *image;
+	bool bad;             /* that one cannot come up */
 	unsigned int version; /* shows in the template */
 	int replicas, surge, unavailable, min_ready_s, deadline_s;
 	bool percent, recreate, reads_config;
+	bool probed; /* has a readiness probe */
+	bool built;  /* runs the image that its app builds */
 };
 
 struct story_app {
 	bool invalid;
 	unsigned int config; /* content of its ConfigMap; 0: has none */
+	unsigned int job;    /* version of its pre-deploy Job; 0: has none */
+	unsigned int build;  /* version of its Image; 0: has none */
+	bool job_fails, build_fails;
 };
 
 struct story {
@@ -45,5 +51,7 @@ void story_push(struct story *s);
 /* ---- story_acts.c ---- */
 /* One act, by chance. */
 void story_act(struct story *s);
+/* Ask for an ACTION on app I, as people do. */
+void story_ask(struct story *s, int i, const char *action);
 /* Another image and version for the Deployment I. BAD: one that cannot come up. */
 void story_change(struct story *s, int i, bool bad);

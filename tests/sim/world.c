@@ -67,7 +67,7 @@ static void add_faults(struct world *w, struct answer *a)
 	if (world_happens(w, f->slow))
 		a->at_ms += world_some_ms(w, world_happens(w, 200) ? 150000 : 15000);
 	a->lost = world_happens(w, f->lost);
-	a->echo = world_happens(w, f->repeated);
+	a->echo = !a->lost && world_happens(w, f->repeated);
 	a->fails = a->type != ANSWER_GONE && world_happens(w, f->failing);
 }
 

@@ -51,6 +51,8 @@ json_t *world_history(struct world *w, const char *app);
  * with 3. */
 void world_add_image(struct world *w, const char *ref);
 void world_remove_image(struct world *w, const char *ref);
+/* REF is another image from here on, and nothing is left of the one that it was. */
+void world_replace_image(struct world *w, const char *ref, const char *content);
 
 /* Builds of the Image object NAME fail from now on (or work again). */
 void world_fail_builds(struct world *w, const char *name, bool fail);

@@ -97,7 +97,7 @@ static void plan_end(struct world *w, const struct answer *a)
 	end = world_owe(w, ANSWER_EXIT, a->id, world_some_ms(w, early ? 4000 : 60000));
 	end->name = mem_strdup(a->name);
 	end->attempt = a->attempt;
-	end->by_chance = !crashes;
+	end->by_chance = !early;
 	end->code = world_happens(w, 500) ? 1 : 137;
 	if (ends || fails)
 		end->code = fails ? 3 : 0;
@@ -121,9 +121,15 @@ static void answer_start(struct world *w, const struct answer *a)
 	autojson *info = started_info(w, a->id);
 	struct err err = {0};
 
-	if (!json_path_bool(json_object_get(w->pods, a->id), "sandbox", false) ||
-	    (a->again && !made))
+	if (a->again && !made)
 		return; /* taken down meanwhile */
+	if (!json_path_bool(json_object_get(w->pods, a->id), "sandbox", false)) {
+		(void)err_set(&err, ERR_INVALID, EINVAL, "CreateContainerError",
+			      "its pod has no sandbox");
+		if (!w->muted)
+			reconciler_container_failed(w->r, a->id, a->name, a->attempt, &err);
+		return;
+	}
 	if (a->fails && !made) {
 		if (!w->muted)
 			reconciler_container_failed(w->r, a->id, a->name, a->attempt,
@@ -271,6 +277,7 @@ static void answer_built(struct world *w, const struct answer *a)
 	if (!a->again) {
 		json_set(w->built, a->extra, json_text(digest));
 		json_set(w->images, ref, json_text(digest));
+		json_set(w->images, digest, json_text(digest)); /* also when the name moves on */
 	}
 	if (!w->muted)
 		reconciler_build_done(w->r, a->id, digest, NULL);

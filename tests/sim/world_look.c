@@ -23,6 +23,14 @@ void world_remove_image(struct world *w, const char *ref)
 	json_object_del(w->images, ref);
 }
 
+void world_replace_image(struct world *w, const char *ref, const char *content)
+{
+	char digest[80];
+
+	world_digest_of(digest, content);
+	json_set(w->images, ref, json_text(digest));
+}
+
 void world_fail_builds(struct world *w, const char *name, bool fail)
 {
 	if (fail)
@@ -95,7 +103,7 @@ void world_exit_container(struct world *w, const char *uid, int code)
 	const char *name;
 	json_t *c;
 
-	json_object_foreach(json_object_get(world_pod(w, uid), "containers"), name, c) {
+	json_object_foreach(json_object_get(json_object_get(w->pods, uid), "containers"), name, c) {
 		struct answer *a = world_owe(w, ANSWER_EXIT, uid, 1);
 
 		a->name = mem_strdup(name);

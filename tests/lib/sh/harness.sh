@@ -227,7 +227,8 @@ host_snapshot() {
 # away some milliseconds after their namespace.
 host_same() {
 	host_same_end_=$(($(now_cs) + 500))
-	while ! host_snapshot | diff "$1" - >"$T/host.diff"; do
+	# By descriptor: diff's own command line must not name the directory that processes are known by.
+	while ! host_snapshot | diff /dev/fd/3 - 3<"$1" >"$T/host.diff"; do
 		[ "$(now_cs)" -lt "$host_same_end_" ] || {
 			cat "$T/host.diff"
 			return 1

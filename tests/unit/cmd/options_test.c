@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "base/strbuf.h"
 
 #define WORDS_MAX 20
@@ -17,7 +18,8 @@
 /* What matters of O in one line. */
 static char *summary(const struct options *o)
 {
-	static const char *const modes[OPTIONS_MODE_N_] = {"daemon", "dry-run", "help", "version"};
+	static const char *const modes[OPTIONS_MODE_N_] = {"daemon", "dry-run", "check-config",
+							   "help", "version"};
 	autostrbuf text = STRBUF_INIT;
 
 	strbuf_addf(
@@ -25,6 +27,8 @@ static char *summary(const struct options *o)
 		"%s state=%s run=%s socket=%s group=%s bridge=%s cidr=%s cgroup=%s level=%d prune=%s json=%d",
 		modes[o->mode], o->state_dir, o->run_dir, o->socket, o->socket_group, o->bridge,
 		o->pod_cidr, o->cgroup_parent, (int)o->log_level, o->confirm_prune, o->output_json);
+	if (*o->sources_dir && !str_eq(o->sources_dir, OPTIONS_DEFAULT_SOURCES_DIR))
+		strbuf_addf(&text, " dir=%s", o->sources_dir);
 	for (size_t i = 0; i < o->sources.n; i++)
 		strbuf_addf(&text, " [%s]", o->sources.items[i]);
 	return strbuf_take(&text);
@@ -81,7 +85,15 @@ static const struct {
 	 " [/--odd]"},
 	{"help needs no source", "--help",
 	 "help state=/var/lib/recond run=/run/recond socket=/run/recond/recond.sock" REST},
-	{"no source", "", "error: no SOURCE: name a folder or a git repository"},
+	{"a directory of sources in place of a source", "--sources-dir /d",
+	 "daemon state=/var/lib/recond run=/run/recond socket=/run/recond/recond.sock" REST
+	 " dir=/d"},
+	{"both", "--sources-dir /d /a",
+	 "daemon state=/var/lib/recond run=/run/recond socket=/run/recond/recond.sock" REST
+	 " dir=/d [/a]"},
+	{"a check of the configuration", "--check-config /a",
+	 "check-config state=/var/lib/recond run=/run/recond socket=/run/recond/recond.sock" REST
+	 " [/a]"},
 	{"a command in the wrong place", "--log-level info status",
 	 "error: 'status' is a command and must come first; write './status' for a folder of that name"},
 	{"an unknown flag with a near one", "--brige x /a",
@@ -113,7 +125,7 @@ static const struct {
 	 "error: --log-level: 'loud' is not one of error, warn, info, debug"},
 	{"an output without a dry run", "-o json /a", "error: --output belongs to --dry-run"},
 	{"a file that is not there", "--config /no/such/file /a",
-	 "error: read configuration file '/no/such/file': No such file or directory"},
+	 "error: read configuration file: /no/such/file: No such file or directory"},
 };
 
 Test(options, the_command_line)
@@ -167,6 +179,18 @@ Test(options, the_file)
 			cr_expect_str_eq(err.message, files[i].error, "%s: got %s",
 					 files[i].sentence, err.message);
 	}
+}
+
+Test(options, all_errors_of_the_file_are_said_at_once)
+{
+	static const char text[] = "bridge b\nsource = /a\nlog-level = loud\n";
+	autooptions o = {};
+	struct err err = {};
+
+	cr_expect_lt(options_parse_file(&o, "f", text, strlen(text), &err), 0);
+	cr_expect_str_eq(err.message,
+			 "f:1: 'bridge b' is not of the form key = value\n"
+			 "f:3: log-level: 'loud' is not one of error, warn, info, debug");
 }
 
 Test(options, a_NUL_byte_in_the_file_is_refused)
