@@ -12,9 +12,8 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "cmd/notify_priv.h"
 #include "cmd/trusted.h"
-
-#define KEY_MAX_BYTES 4096
 
 struct check {
 	const struct config_source *source;
@@ -57,7 +56,7 @@ static void check_program(const struct check *c, const char *program, bool as_ro
 
 static void check_command(const struct check *c, const json_t *hook)
 {
-	const char *user = json_path_str(hook, "user", CONFIG_HOOK_USER);
+	const char *user = json_path_str(hook, "user", NOTIFY_USER);
 	const struct passwd *pw = getpwnam(user);
 	autofree char *text = NULL;
 
@@ -74,7 +73,7 @@ static void check_key(const struct check *c, const char *file)
 	autofree char *text = NULL;
 	struct err err = {};
 	size_t n;
-	int r = trusted_read(&text, &n, file, 077, KEY_MAX_BYTES, &err);
+	int r = trusted_read(&text, &n, file, 077, NOTIFY_KEY_BYTES, &err);
 
 	if (r == -EACCES && geteuid() != 0)
 		say(c->warnings, c, "webhook.secretFile", "can only be looked at by root");

@@ -7,9 +7,6 @@
 #include "base/str.h"
 #include "cmd/config.h"
 
-/* Who a command runs as when its hook does not say. */
-#define CONFIG_HOOK_USER "nobody"
-
 /*
  * The hooks of S: their users, programs and keys. What can't work is added to ERRORS, what may be
  * put right while the daemon runs to WARNINGS, each with the place of S.

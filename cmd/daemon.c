@@ -294,6 +294,7 @@ static void stop(struct host *h)
 	h->supervise = supervise_free(h->supervise);
 	h->api = api_server_free(h->api);
 	h->reload = reload_free(h->reload);
+	port_notify_stop(h);
 	port_source_stop(h);
 	port_build_stop(h);
 	port_image_stop(h);

@@ -26,6 +26,7 @@ struct decoding;
 struct prober;
 struct image_job;
 struct build_job;
+struct notify_job;
 
 /* A source as watched, and its newest revision. Strings and documents are owned. */
 struct host_source {
@@ -62,6 +63,8 @@ struct host {
 	size_t n_image_jobs, cap_image_jobs;
 	struct build_job **build_jobs;
 	size_t n_build_jobs, cap_build_jobs;
+	struct notify_job **notify_jobs; /* in the order of their events */
+	size_t n_notify_jobs, cap_notify_jobs;
 	json_t *ready_images; /* digest -> true: every layer is unpacked */
 };
 

@@ -183,7 +183,8 @@ json_t *rollback_watch_new(struct reconciler *r, const struct app *app, const js
 
 	json_array_foreach(pods, i, pod) {
 		if (!object_deleting(pod) && replicaset_pod_ready(pod) &&
-		    str_eq(object_annotation(pod, SYNC_ANNOTATION_APP), app->name))
+		    str_eq(sync_owner_app(r, pod),
+			   app->name)) /* by its owner: that may have moved */
 			json_array_append_new(watched, json_text(object_uid(pod)));
 	}
 	if (seconds == 0 || json_array_size(watched) == 0)

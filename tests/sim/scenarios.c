@@ -577,3 +577,39 @@ Test(scenarios, an_image_that_is_gone_is_not_asked_for_again_and_again)
 	world_run(w, 400000);
 	cr_assert_eq(world_starts(w), 2, "and is found when it comes back");
 }
+
+Test(scenarios, an_app_goes_back_without_what_moved_to_another_one_meanwhile)
+{
+	world_push(w, json_pack("{s:{s:[o, o]}}", "shop", "objects",
+				world_deployment("web", "web:1", 2),
+				world_deployment("api", "web:1", 2)));
+	world_run(w, 30000);
+	expect_app("Verified", "");
+	world_push(w, json_pack("{s:{s:[o]}, s:{s:[o]}}", "shop", "objects",
+				world_deployment("web", "web:broken", 2), "other", "objects",
+				world_deployment("api", "web:2", 2)));
+	world_run(w, 60000);
+	expect_app("Held", "CreateContainerError");
+	cr_assert_str_eq(world_app_phase(w, "other"), "Verified");
+	cr_assert_eq(world_running(w, "web:2"), 2);
+	cr_assert_eq(world_running(w, "web:1"), 2);
+	cr_assert_str_eq(json_path_str(store_get(world_store(w), KIND_DEPLOYMENT, "default", "web"),
+				       "spec.template.spec.containers.[0].image", ""),
+			 "web:1", "what is left of the effective set is put back");
+}
+
+Test(scenarios, what_moved_is_watched_by_the_app_that_it_is_of_now)
+{
+	autojson *pods = NULL;
+
+	world_push(w, one_app("web:1", 1));
+	world_run(w, 60000);
+	world_push(w, json_pack("{s:{s:[o]}}", "twig", "objects",
+				world_deployment("web", "web:1", 1)));
+	world_run(w, 1000);
+	cr_assert_str_eq(world_app_phase(w, "twig"), "Verified");
+	pods = store_list(world_store(w), KIND_POD, NULL);
+	world_exit_container(w, json_path_str(json_array_get(pods, 0), "metadata.uid", ""), 1);
+	world_run(w, 1000);
+	cr_assert_str_eq(world_app_phase(w, "twig"), "Held");
+}

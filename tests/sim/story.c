@@ -16,7 +16,7 @@
 
 #define DEADLINE_MIN_S 150 /* more than an answer that was lost costs, and its echo */
 #define ACTS_MIN 4
-#define ACTS_MORE 8
+#define ACTS_MORE 6
 #define SLICE_MS 60000
 #define REST_SLICES 90        /* an hour and a half: the longest back-off is five minutes */
 #define IDLE_MS 10800000      /* three hours */
@@ -320,6 +320,16 @@ static void end_badly(struct story *s)
 	}
 }
 
+/* What people change by hand in an app at rest is put back, or made again. */
+static void interfere(struct story *s)
+{
+	for (int i = 0; i < 3 && !s->w->violation; i++) {
+		story_interfere(s);
+		settle(s);
+		check_rest(s, -1);
+	}
+}
+
 /* ---- the beginning, and the whole ---- */
 
 static void begin(struct story *s)
@@ -370,7 +380,7 @@ static void choose_faults(struct story *s)
 
 static void go_on(struct story *s)
 {
-	unsigned int n = story_pick(s, 40);
+	unsigned int n = story_pick(s, 32);
 
 	if (story_pick(s, 3) == 0)
 		world_run(s->w, story_pick(s, 4) ? 1000 + story_pick(s, 20000) : 120000);
@@ -397,6 +407,8 @@ const char *story_tell(uint64_t seed, bool verbose)
 	}
 	go_on(&s);
 	end_well(&s);
+	if (story_pick(&s, 4) == 0 && !s.w->violation)
+		interfere(&s);
 	if (story_pick(&s, 2) && !s.w->violation)
 		end_badly(&s);
 	if (!s.w->violation)

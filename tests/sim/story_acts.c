@@ -230,6 +230,13 @@ static void edit_by_hand(struct story *s)
 	world_run(s->w, 0);
 }
 
+void story_interfere(struct story *s)
+{
+	static void (*const ways[])(struct story *) = {delete_pod, delete_object};
+
+	ways[story_pick(s, ARRAY_SIZE(ways))](s);
+}
+
 static void make_foreign(struct story *s)
 {
 	autofree char *name = mem_asprintf("hand-%u", ++s->n_foreign);

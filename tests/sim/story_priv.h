@@ -53,5 +53,7 @@ void story_push(struct story *s);
 void story_act(struct story *s);
 /* Ask for an ACTION on app I, as people do. */
 void story_ask(struct story *s, int i, const char *action);
+/* One act of people on an object of a source. */
+void story_interfere(struct story *s);
 /* Another image and version for the Deployment I. BAD: one that cannot come up. */
 void story_change(struct story *s, int i, bool bad);
