@@ -81,6 +81,8 @@ void app_status_write(struct reconciler *r, const struct app *app, const char *p
 	copy = json_deep_copy(live);
 	changed = !str_eq(json_path_str(live, "status.phase", ""), phase) ||
 		  !str_eq(json_path_str(live, "status.reason", ""), reason);
+	if (app->source) /* it may have been taken over */
+		json_path_set_new(copy, "spec.source", json_text(app->source));
 	status = json_object();
 	json_set(status, "phase", json_text(phase));
 	json_set(status, "reason", json_text(reason));

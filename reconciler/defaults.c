@@ -151,14 +151,15 @@ static void volume_default(json_t *volume)
 		json_set(volume, "emptyDir", json_object());
 }
 
+static const char *const container_lists[] = {"containers", "initContainers"};
+
 static void pod_spec_defaults(json_t *spec)
 {
-	static const char *const lists[] = {"containers", "initContainers"};
 	json_t *element;
 	size_t i;
 
-	for (size_t l = 0; l < ARRAY_SIZE(lists); l++)
-		json_array_foreach(json_object_get(spec, lists[l]), i, element) {
+	for (size_t l = 0; l < ARRAY_SIZE(container_lists); l++)
+		json_array_foreach(json_object_get(spec, container_lists[l]), i, element) {
 			pull_policy_default(element);
 		}
 	json_array_foreach(json_object_get(spec, "volumes"), i, element) {
@@ -203,9 +204,10 @@ static void pod_defaults(json_t *o)
 		return;
 	pod_spec_defaults(spec);
 	set_missing(spec, "enableServiceLinks", json_true());
-	json_array_foreach(json_object_get(spec, "containers"), i, container) {
-		pod_container_defaults(container, host_network);
-	}
+	for (size_t l = 0; l < ARRAY_SIZE(container_lists); l++)
+		json_array_foreach(json_object_get(spec, container_lists[l]), i, container) {
+			pod_container_defaults(container, host_network);
+		}
 }
 
 /* ---- the other kinds ---- */

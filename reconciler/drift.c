@@ -184,6 +184,15 @@ void drift_reconcile(struct reconciler *r, const char *key)
 
 /* ---- what is looked at ---- */
 
+void drift_queue_app(struct reconciler *r, const struct app *app)
+{
+	json_t *key;
+	size_t i;
+
+	json_array_foreach(json_object_get(app->doc, "ledger"), i, key)
+		reconciler_queue(r, WORK_DRIFT, json_string_value(key));
+}
+
 static bool metadata_differs(const json_t *a, const json_t *b)
 {
 	static const char *const parts[] = {"metadata.labels", "metadata.annotations"};

@@ -42,5 +42,8 @@ bool drift_heal(struct reconciler *r, const struct app *app, const json_t *live,
 /* Queue work: look at the object KEY. */
 void drift_reconcile(struct reconciler *r, const char *key);
 
+/* All objects of APP are looked at: what people were free to change, they are not any more. */
+void drift_queue_app(struct reconciler *r, const struct app *app);
+
 /* An object changed: it is looked at when an app owns it and anything but its status changed. */
 void drift_queue(struct reconciler *r, const struct store_event *event);

@@ -167,12 +167,14 @@ static void look_at_container(struct roll *roll, const json_t *container)
 
 static void look_at_pod(struct roll *roll, const json_t *spec)
 {
+	static const char *const lists[] = {"containers", "initContainers"};
 	const json_t *e;
 	size_t i;
 
-	json_array_foreach(json_object_get(spec, "containers"), i, e) {
-		look_at_container(roll, e);
-	}
+	for (size_t l = 0; l < ARRAY_SIZE(lists); l++)
+		json_array_foreach(json_object_get(spec, lists[l]), i, e) {
+			look_at_container(roll, e);
+		}
 	json_array_foreach(json_object_get(spec, "volumes"), i, e) {
 		reads_config(roll, KIND_CONFIGMAP, json_path_str(e, "configMap.name", ""));
 		reads_config(roll, KIND_SECRET, json_path_str(e, "secret.secretName", ""));

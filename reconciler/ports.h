@@ -73,7 +73,7 @@ struct ports {
 	 */
 	void (*sandbox_up)(void *data, const json_t *request);
 	void (*container_start)(void *data, const json_t *request);
-	/* SIGNO 0 means the stop signal of the container's image. */
+	/* SIGNO 0 means the stop signal of the container's spec or image. */
 	void (*container_signal)(void *data, const char *uid, const char *name,
 				 unsigned int attempt, int signo);
 	void (*pod_down)(void *data, const char *uid);
@@ -84,10 +84,10 @@ struct ports {
 	/*
 	 * Run one probe or hook of a container. REQUEST: {"podUid", "container", "attempt", "type":
 	 * "exec|httpGet|tcpSocket|grpc", "timeoutMs", exec: "command": [..]; httpGet: "host",
-	 * "port", "path", "scheme", "headers": [[name, value]..], "userAgent"; tcpSocket: "host",
-	 * "port"; grpc: "host", "port", "service"}. Names and ports are resolved already, an empty
-	 * host means the pod itself. Answer: reconciler_check_done with ID, once; a repeated ID is
-	 * ignored while it runs.
+	 * "port", "path", "scheme", "headers": [[name, value]..], "userAgent", "anyStatus" (of a
+	 * hook: any answer is well); tcpSocket: "host", "port"; grpc: "host", "port", "service"}.
+	 * Names and ports are resolved already, an empty host means the pod itself. Answer:
+	 * reconciler_check_done with ID, once; a repeated ID is ignored while it runs.
 	 */
 	void (*check)(void *data, const char *id, const json_t *request);
 	/* Give up ID if it runs: no answer comes any more. */

@@ -216,6 +216,7 @@ static json_t *template_of(json_t *o)
 
 static void pin_template(struct resolution *s, json_t *objects, const char *ns, json_t *template)
 {
+	static const char *const lists[] = {"initContainers", "containers"};
 	autojson *digests = json_object(), *found = json_object();
 	struct config_set configs = {s, objects, ns, found};
 	const json_t *spec = json_object_get(template, "spec");
@@ -225,12 +226,14 @@ static void pin_template(struct resolution *s, json_t *objects, const char *ns, 
 	size_t i;
 
 	add_volume_configs(&configs, spec);
-	json_array_foreach(json_object_get(spec, "containers"), i, c) {
-		char digest[80];
+	for (size_t l = 0; l < ARRAY_SIZE(lists); l++) {
+		json_array_foreach(json_object_get(spec, lists[l]), i, c) {
+			char digest[80];
 
-		add_container_configs(&configs, c);
-		if (resolve_ref(s, json_path_str(c, "image", ""), digest))
-			json_set(digests, json_path_str(c, "name", ""), json_text(digest));
+			add_container_configs(&configs, c);
+			if (resolve_ref(s, json_path_str(c, "image", ""), digest))
+				json_set(digests, json_path_str(c, "name", ""), json_text(digest));
+		}
 	}
 	text = json_canonical(digests);
 	object_set_annotation(template, SYNC_ANNOTATION_DIGESTS, text);

@@ -107,6 +107,8 @@ void sync_source_gone(struct reconciler *r, const char *source)
 	s->apps = NULL;
 	free(s->revision);
 	s->revision = NULL;
+	s->decoding = false;
+	effects_answered(r, QUESTION_DECODE, source, NULL); /* nobody will */
 	for (size_t i = 0; i < r->apps->n_apps; i++) {
 		struct app *app = r->apps->apps[i];
 

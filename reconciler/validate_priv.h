@@ -17,6 +17,14 @@
 #define MEMBER(up, name) (&(const struct path){(up), (name), 0})
 #define ELEMENT(up, i) (&(const struct path){(up), NULL, (i)})
 
+/* Has J a member KEY that is not null? */
+static inline bool is_given(const json_t *j, const char *key)
+{
+	const json_t *value = json_object_get(j, key);
+
+	return value && !json_is_null(value);
+}
+
 /* A pod's spec; TEMPLATE: that of a Deployment or ReplicaSet. */
 void validate_pod_spec(const struct validation *v, const struct path *path, const json_t *spec,
 		       bool in_template);
@@ -27,6 +35,10 @@ void validate_policy(const struct validation *v, const struct path *path, const 
 /* A container's own fields. */
 void validate_container(const struct validation *v, const struct path *path,
 			const json_t *container);
+
+/* Probes and hooks of a container of POD_SPEC; INIT: one of its initContainers. */
+void validate_checks(const struct validation *v, const struct path *path, const json_t *pod_spec,
+		     const json_t *container, bool init);
 
 /* A workload's selector: it selects something, and that is the template's labels. */
 void validate_selector(const struct validation *v, const json_t *spec);

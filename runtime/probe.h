@@ -30,8 +30,8 @@ DEFINE_FREEP(struct probe_set, probe_set_free)
 
 /*
  * Begin a check. REQUEST (borrowed): {"type", "timeoutMs", "host", "port"} and, by type, {"path",
- * "scheme", "headers": [[name, value]..], "userAgent"} or {"service"}. DONE follows once, for a
- * request that makes no sense before this returns.
+ * "scheme", "headers": [[name, value]..], "userAgent", "anyStatus": any answer is well} or
+ * {"service"}. DONE follows once, for a request that makes no sense before this returns.
  */
 void probe_set_start(struct probe_set *s, uint64_t seq, const json_t *request);
 

@@ -189,7 +189,7 @@ static int judge(struct probe *p, CURLcode code)
 	}
 	if (status >= 300 && status < 400)
 		return redirect(p, status);
-	if (status >= 200 && status < 300)
+	if ((status >= 200 && status < 300) || json_path_bool(p->request, "anyStatus", false))
 		return 1;
 	strbuf_addf(&p->message, "HTTP probe failed with statuscode: %ld", status);
 	return 0;

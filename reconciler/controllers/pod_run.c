@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/str.h"
 
 #define HICCUPS 3
@@ -141,7 +142,11 @@ struct container_run *pod_run_add_container(struct pod_run *run, const char *nam
 
 void container_run_ended(struct container_run *c, json_t *info)
 {
+	const char *id = json_path_str(c->info, "id", NULL);
+
 	assert(info);
+	if (id && !json_object_get(info, "id"))
+		json_set(info, "id", json_text(id));
 	json_decref(c->previous);
 	c->previous = c->last;
 	c->last = info;

@@ -6,7 +6,7 @@
 # problem of a source is shown, and what a reload changes and leaves alone.
 . "$SOURCE_DIR/tests/lib/sh/harness.sh"
 need_root
-need_cmd crun ip
+need_cmd crun ip python3
 
 D=$T/sources.d
 mkdir -p "$D" "$T/shop/front" "$T/shop/admin" "$T/tools/cron"
@@ -151,6 +151,36 @@ wait_until 20 app_is admin Held
 source_is shop Ready || fail "shop is not ready"
 ok "a reload brings another policy into force"
 
+# --- what the service manager hears ---
+
+cat >"$T/listen.py" <<-'EOF'
+	import os, socket, sys
+	s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+	s.bind(sys.argv[1] + ".new")
+	os.rename(sys.argv[1] + ".new", sys.argv[1])
+	while True:
+	    with open(sys.argv[2], "a") as f:
+	        f.write(s.recv(65536).decode().replace("\n", " ") + "\n")
+EOF
+recond_stop
+python3 "$T/listen.py" "$T/manager" "$T/heard" 9>&- &
+wait_until 20 test -S "$T/manager"
+NOTIFY_SOCKET=$T/manager
+export NOTIFY_SOCKET
+recond_start --config "$T/recond.conf"
+unset NOTIFY_SOCKET
+wait_until 20 grep -q '^READY=1' "$T/heard"
+: >"$T/heard"
+printf 'sources-dir = %s\nlog-level = debug\nsocket-group = elsewhere\n' "$D" >"$T/recond.conf"
+reload
+wait_until 20 grep -q '^READY=1' "$T/heard"
+grep -Eq '^RELOADING=1 MONOTONIC_USEC=[0-9]+$' "$T/heard" || fail "heard: $(cat "$T/heard")"
+grep -q 'needs a restart.*setting=socket-group' "$RECOND_LOG" || fail "what needs a restart is not said"
+touch "$T/shop/front/b.yaml"
+config_map "$T/shop/front/b.yaml" debug
+wait_until 20 grep -q ' debug ' "$RECOND_LOG"
+ok "a reload tells the service manager, and takes the log level"
+
 # --- sources that cannot be read ---
 
 source_file gone
@@ -202,6 +232,7 @@ wait_until 20 app_is cron Verified
 wait_until 20 source_is instead Ready
 rc get sources >"$T/check"
 ! grep -q '^tools' "$T/check" || fail "tools is still there"
+rc get app cron -o json | grep -q '"source": "instead"' || fail "the app does not say whose it is"
 config_map "$T/instead/cron/b.yaml" other
 wait_until 20 rc get cm other
 ok "another source takes over apps that belong to none"

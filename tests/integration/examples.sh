@@ -53,6 +53,10 @@ ok "the containers of clock share a volume and a secret"
 answer default app=crm-pod 18001 | grep -q 'Grace, New York' || fail "crm: no customers"
 ok "crm serves what its first stage made"
 
+[ "$(answer default app=journal 8080 | grep -c '<h1>Journal</h1>')" = 2 ] || fail "journal: not two pages"
+[ "$(rc get pods -l app=journal | awk '$2 == "2/2"' | wc -l)" = 2 ] || fail "journal: $(rc get pods)"
+ok "journal is ready with its sidecar, on the page its init container laid out"
+
 part() {
 	rc logs "$(rc get pods -l "batch.kubernetes.io/job-completion-index=$1" -o name)"
 }
@@ -75,10 +79,11 @@ wait_until 10 app_is_gone hello
 	fail "another app's pod was touched"
 ok "an app that leaves the source takes its own pods along and no others"
 
-rm -r "$SRC/clock" "$SRC/crm" "$SRC/primes"
+rm -r "$SRC/clock" "$SRC/crm" "$SRC/primes" "$SRC/journal"
 wait_until 30 no_pods_of clock app=clock
 wait_until 30 no_pods_of default app=crm-pod
 wait_until 30 no_pods_of default app=primes
+wait_until 30 no_pods_of default app=journal
 recond_stop
 [ -z "$(host_leftovers | grep -v "^link $BRIDGE")" ] || fail "left behind: $(host_leftovers)"
 ok "nothing but the bridge is left of them"

@@ -212,6 +212,26 @@ Test(drift, a_deleted_object_comes_back)
 	cr_expect_str_eq(message, "was deleted by hand: made again");
 }
 
+static void ask(const char *action)
+{
+	struct err err = {0};
+
+	cr_assert(world_act(w, "shop", action, NULL, &err) == 0, "%s: %s", action, err.message);
+	world_run(w, 30000);
+}
+
+Test(drift, what_is_changed_in_a_paused_app_is_put_back_when_it_is_resumed)
+{
+	start(world_deployment("web", "web:1", 2));
+	ask("pause");
+	edit(KIND_DEPLOYMENT, "web", "spec.replicas", json_integer(5));
+	world_run(w, 30000);
+	cr_expect_eq(world_running(w, "web:1"), 5);
+	ask("resume");
+	cr_expect_eq(world_running(w, "web:1"), 2);
+	cr_expect(heals(NULL) == 1);
+}
+
 Test(drift, a_restart_forgets_no_drift)
 {
 	start(world_deployment("web", "web:1", 2));

@@ -293,6 +293,46 @@ Test(cli, status_shows_apps_rollouts_and_what_is_not_well)
 	process_deinit(&p);
 }
 
+#define SOURCE(phase, current)                                                                       \
+	"{'apiVersion': 'recond.dev/v1', 'kind': 'Source', 'metadata': {'name': 'shop'}, 'status': " \
+	"{'phase': '" phase "', 'location': '/srv/shop', 'reason': 'Why', 'message': 'it is so', "   \
+	"'remedy': 'do this', 'apps': ['site'], 'conditions': [{'type': 'ConfigurationCurrent', "    \
+	"'status': '" current "', 'message': 'x.yaml:1:1: no'}]}}"
+
+Test(cli, status_shows_sources_that_are_not_well_and_no_others)
+{
+	/* clang-format off */
+	static const struct {
+		const char *sentence, *source, *line;
+		int status;
+		const char *want; /* in what is printed; NULL: no source is */
+	} rows[] = {
+		{ "a source that is well", SOURCE("Ready", "True"), "status", 0, NULL },
+		{ "one that cannot be read", SOURCE("Failed", "True"), "status", 1,
+		  "shop     Failed   Why      /srv/shop\n  └ it is so\n  └ remedy: do this\n  └ its apps: site\n" },
+		{ "also for one of its apps", SOURCE("Failed", "True"), "status site", 1, "remedy: do this\n" },
+		{ "but not for another app", SOURCE("Failed", "True"), "status other", 0, NULL },
+		{ "one that is configured no more is no failure", SOURCE("NotConfigured", "True"), "status", 0,
+		  "shop     NotConfigured   Why      /srv/shop\n" },
+		{ "a configuration that is not used", SOURCE("Ready", "False"), "status", 0,
+		  "the newest configuration is not used: x.yaml:1:1: no\n" },
+	};
+	/* clang-format on */
+
+	fixture_put(f.store, APP("Verified", "", ""));
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct process p;
+
+		fixture_put(f.store, rows[i].source);
+		process_start(&p, rows[i].line);
+		cr_expect_eq(process_wait(&p), rows[i].status, "%s", rows[i].sentence);
+		cr_expect(rows[i].want ? strstr(strbuf_str(&p.text), rows[i].want) != NULL
+				       : strstr(strbuf_str(&p.text), "SOURCE") == NULL,
+			  "%s: got\n%s", rows[i].sentence, strbuf_str(&p.text));
+		process_deinit(&p);
+	}
+}
+
 Test(cli, watching_status_in_a_pipe_prints_lines_and_survives_the_daemon)
 {
 	static const struct api_host host = {};
