@@ -254,14 +254,17 @@ static void host_free(struct host *h)
 static json_t *deployment(int number, const char *image)
 {
 	autofree char *name = mem_asprintf("web-%d", number);
-
-	return json_pack(
+	json_t *d = json_pack(
 		"{s:s, s:s, s:{s:s, s:s}, s:{s:i, s:{s:{s:s}}, s:{s:{s:{s:s}}, s:{s:s, s:i, s:[{s:s, s:s}]}}}}",
 		"apiVersion", "apps/v1", "kind", "Deployment", "metadata", "name", name,
 		"namespace", "default", "spec", "replicas", REPLICAS, "selector", "matchLabels",
 		"app", name, "template", "metadata", "labels", "app", name, "spec", "restartPolicy",
 		"Always", "terminationGracePeriodSeconds", 30, "containers", "name", "main",
 		"image", image);
+
+	/* As if the manifest left it out: it may be scaled through the API. */
+	json_set(d, "defaulted", json_pack("{s:{s:b}}", "spec", "replicas", 1));
+	return d;
 }
 
 static json_t *probed_deployment(int number, const char *image)
