@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the handlers of this module share: the store, the feeds, the host's operations; and the
- * handlers themselves, so that the table of routes can name them.
+ * What the handlers of this module share: the store, the feeds, the policy, the host's operations;
+ * and the handlers themselves, so that the table of routes can name them.
  */
 #pragma once
 
@@ -11,11 +11,13 @@
 #include "api/reply_priv.h"
 #include "api/request_priv.h"
 #include "api/server.h"
+#include "reconciler/reconciler.h"
 #include "reconciler/store.h"
 
 struct api {
 	sd_event *loop;
 	struct store *store;
+	struct reconciler *policy; /* NULL: nothing can be written */
 	struct feeds *feeds;
 	struct api_host host;
 	void *host_data;
@@ -33,4 +35,10 @@ void discovery_resources(struct api *api, const struct request *req, struct repl
 void resource_list(struct api *api, const struct request *req, struct reply *ret);
 void resource_get(struct api *api, const struct request *req, struct reply *ret);
 void resource_local_images(struct api *api, const struct request *req, struct reply *ret);
+void write_create(struct api *api, const struct request *req, struct reply *ret);
+void write_change(struct api *api, const struct request *req, struct reply *ret);
+void write_delete(struct api *api, const struct request *req, struct reply *ret);
+void write_scale_get(struct api *api, const struct request *req, struct reply *ret);
+void write_scale(struct api *api, const struct request *req, struct reply *ret);
+void resource_prune(struct api *api, const struct request *req, struct reply *ret);
 void podlog_get(struct api *api, const struct request *req, struct reply *ret);

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "base/strbuf.h"
+#include "reconciler/edit.h"
 #include "reconciler/kind.h"
 
 /* The Kubernetes release whose behaviour the resources follow; kubectl compares its own with it. */
@@ -148,15 +149,31 @@ static void add_short_names(json_t *list, const char *short_names)
 	json_set(json_array_get(list, json_array_size(list) - 1), "shortNames", array);
 }
 
+static void add_scale(json_t *list, const char *plural)
+{
+	autofree char *name = mem_asprintf("%s/scale", plural);
+	json_t *added;
+
+	add_resource(list, name, "", "Scale", true,
+		     json_pack("[s, s, s]", "get", "patch", "update"));
+	added = json_array_get(list, json_array_size(list) - 1);
+	json_set(added, "group", json_string("autoscaling"));
+	json_set(added, "version", json_string("v1"));
+}
+
 static void add_kind(json_t *list, enum kind k)
 {
 	const struct kind_info *info = kind_info(k);
 
 	add_resource(list, info->plural, info->singular, info->name, info->namespaced,
-		     json_pack("[s, s, s]", "get", "list", "watch"));
+		     edit_allowed(k) ? json_pack("[s, s, s, s, s, s, s]", "create", "delete", "get",
+						 "list", "patch", "update", "watch")
+				     : json_pack("[s, s, s]", "get", "list", "watch"));
 	add_short_names(list, info->short_names);
 	if (k == KIND_POD)
 		add_resource(list, "pods/log", "", "Pod", true, json_pack("[s]", "get"));
+	if (k == KIND_DEPLOYMENT || k == KIND_REPLICASET)
+		add_scale(list, info->plural);
 	if (k == KIND_IMAGE)
 		add_resource(list, "localimages", "localimage", "LocalImage", false,
 			     json_pack("[s]", "list"));

@@ -17,6 +17,8 @@
 void reply_deinit(struct reply *r)
 {
 	strbuf_deinit(&r->body);
+	json_decref(r->warnings);
+	r->warnings = NULL;
 	r->stream = stream_free(r->stream);
 }
 
@@ -71,20 +73,30 @@ void reply_error(struct reply *r, unsigned int code, const char *reason, const c
 	r->status = code;
 }
 
+void reply_refusal(struct reply *r, unsigned int code, const char *reason, const char *message,
+		   const struct reply_subject *subject)
+{
+	json_t *status = reply_status(code, reason, message);
+	json_t *details = json_object();
+
+	json_set(details, "name", json_text(subject->name));
+	if (*subject->group)
+		json_set(details, "group", json_text(subject->group));
+	json_set(details, "kind", json_text(subject->kind));
+	if (subject->causes)
+		json_set(details, "causes", json_incref(subject->causes));
+	json_set(status, "details", details);
+	reply_json(r, status);
+	r->status = code;
+}
+
 void reply_not_found(struct reply *r, const char *group, const char *plural, const char *name)
 {
 	autofree char *message =
 		mem_asprintf("%s%s%s \"%s\" not found", plural, *group ? "." : "", group, name);
-	json_t *status = reply_status(404, "NotFound", message);
-	json_t *details = json_object();
 
-	json_set(details, "name", json_text(name));
-	if (*group)
-		json_set(details, "group", json_text(group));
-	json_set(details, "kind", json_text(plural));
-	json_set(status, "details", details);
-	reply_json(r, status);
-	r->status = 404;
+	reply_refusal(r, 404, "NotFound", message,
+		      &(struct reply_subject){.group = group, .kind = plural, .name = name});
 }
 
 void reply_no_resource(struct reply *r)

@@ -20,7 +20,8 @@ struct reply {
 	const char *content_type; /* static */
 	struct strbuf body;
 	struct stream *stream; /* owned; the body when not NULL */
-	const char *allow;     /* static; Allow header of a 405 */
+	char allow[48];        /* Allow header of a 405; "" for none */
+	json_t *warnings;      /* texts for Warning headers; owned, may be NULL */
 };
 #define autoreply __attribute__((cleanup(reply_deinit))) struct reply
 
@@ -45,6 +46,20 @@ void reply_not_found(struct reply *r, const char *group, const char *plural, con
 
 /* 404 for a path that leads nowhere. */
 void reply_no_resource(struct reply *r);
+
+/*
+ * An error about the object NAME: as reply_error, with details. KIND stands there as Kubernetes
+ * puts it: the plural, or the kind of an invalid object. CAUSES (may be NULL, borrowed) say what is
+ * wrong with it.
+ */
+struct reply_subject {
+	const char *group;
+	const char *kind;
+	const char *name;
+	json_t *causes;
+};
+void reply_refusal(struct reply *r, unsigned int code, const char *reason, const char *message,
+		   const struct reply_subject *subject);
 
 /* A new Status document of a failure, owned by the caller. For error events of watches. */
 json_t *reply_status(unsigned int code, const char *reason, const char *message);

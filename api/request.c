@@ -66,6 +66,14 @@ static bool range_has(const char *range, size_t n, const char *param)
 	return false;
 }
 
+bool request_body_is(const struct request *r, const char *type)
+{
+	const char *given = r->content_type ? r->content_type : "";
+	size_t n = strcspn(given, "; ");
+
+	return strlen(type) == n && strncasecmp(given, type, n) == 0;
+}
+
 bool request_wants_table(const struct request *r)
 {
 	const char *p = r->accept;

@@ -21,8 +21,11 @@ struct request_param {
 /* All strings are borrowed and live as long as the request. */
 struct request {
 	const char *method;
-	const char *path;   /* decoded, without the query */
-	const char *accept; /* NULL when absent */
+	const char *path;         /* decoded, without the query */
+	const char *accept;       /* NULL when absent */
+	const char *content_type; /* NULL when absent */
+	const char *body;         /* NULL when there is none; N_BODY bytes */
+	size_t n_body;
 	struct request_param params[REQUEST_PARAMS_MAX];
 	size_t n_params;
 
@@ -47,6 +50,9 @@ bool request_get_bool(const struct request *r, const char *name);
  */
 int request_get_int(int64_t *ret, const struct request *r, const char *name, int64_t min,
 		    int64_t max, struct err *err);
+
+/* True when the media type of the body is TYPE, whatever its parameters. */
+bool request_body_is(const struct request *r, const char *type);
 
 /* True when the client prefers the Table form (as=Table;g=meta.k8s.io;v=v1 in its Accept header).
  */

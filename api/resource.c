@@ -211,3 +211,25 @@ void resource_local_images(struct api *api, const struct request *req, struct re
 	}
 	reply_json(ret, list);
 }
+
+/* POST asks for a collection of unneeded images ({"all": true} for those with a name, too); GET
+ * tells how it stands. */
+void resource_prune(struct api *api, const struct request *req, struct reply *ret)
+{
+	bool begin = str_eq(req->method, "POST");
+	autojson *body = NULL;
+	struct err err = {};
+
+	if (!api->host.collect) {
+		reply_no_resource(ret);
+		return;
+	}
+	if (req->body && json_parse(&body, req->body, req->n_body, API_MAX_BODY_BYTES, &err) < 0) {
+		reply_error(ret, 400, "BadRequest", "the body is not JSON: %s", err.message);
+		return;
+	}
+	reply_json(ret,
+		   api->host.collect(api->host_data, begin, json_path_bool(body, "all", false)));
+	if (begin)
+		ret->status = 202;
+}

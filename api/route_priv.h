@@ -22,6 +22,11 @@ enum route_rule {
 
 #define ROUTE_GET BIT(0)
 #define ROUTE_HEAD BIT(1)
+#define ROUTE_POST BIT(2)
+#define ROUTE_PUT BIT(3)
+#define ROUTE_PATCH BIT(4)
+#define ROUTE_DELETE BIT(5)
+#define ROUTE_BODY (ROUTE_POST | ROUTE_PUT | ROUTE_PATCH | ROUTE_DELETE) /* may have a body */
 
 typedef void (*route_fn)(struct api *api, const struct request *request, struct reply *ret);
 
@@ -37,14 +42,22 @@ struct route {
 const struct route *route_table(size_t *ret_n);
 
 /*
- * The route of R->path, with R's group, version, plural, ns and name filled; NULL when there is
- * none. The path must be exactly of the pattern's form: no empty segment, no trailing slash.
+ * The route of R->path for R->method, with R's group, version, plural, ns and name filled; a route
+ * of the same path for other verbs when there is none for this one; NULL when the path leads
+ * nowhere. The path must be exactly of the pattern's form: no empty segment, no trailing slash.
  */
 const struct route *route_match(struct request *r);
 
 /*
- * Answer R. IS_OPERATOR: the peer passed the check of the socket. The order is: may the peer (403,
- * the same for every path that is not open), does the path exist (404), does the verb (405), then
- * the handler.
+ * May the peer go on with R, of which only the head is known? Fills R as route_match. IS_OPERATOR:
+ * the peer passed the check of the socket. The order of refusals is: the peer may not (403, the
+ * same for every path that is not open), the path does not exist (404), the verb does not (405).
+ * NULL after a refusal, which is in RET.
  */
+const struct route *route_check(struct request *r, bool is_operator, struct reply *ret);
+
+/* Answer R, which is complete: route_check, then the handler. */
 void route_dispatch(struct api *api, struct request *r, bool is_operator, struct reply *ret);
+
+/* Does the method of R have a body that ROUTE takes? */
+bool route_takes_body(const struct route *route, const struct request *r);

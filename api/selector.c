@@ -43,6 +43,7 @@ static const struct {
 	{ KIND_NAMESPACE, "status.phase" },
 	{ KIND_SECRET, "type" },
 	{ KIND_APP,   "status.phase" },
+	{ KIND_SOURCE, "status.phase" },
 	{ KIND_IMAGE, "status.phase" },
 	{ KIND_EVENT, "involvedObject.kind" },
 	{ KIND_EVENT, "involvedObject.namespace" },

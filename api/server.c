@@ -31,6 +31,8 @@
 #define NEXT_REQUEST_MS 30000  /* from an answer to the next complete request */
 #define SEND_TIMEOUT_S 30u     /* a client that takes nothing of a body */
 #define STREAM_BLOCK 16384
+#define WARNINGS_MAX 10
+#define WARNING_BYTES 256
 
 struct connection {
 	struct api_server *server;
@@ -42,6 +44,7 @@ struct connection {
 	sd_event_source *request_timer; /* runs while no request is in hand */
 	sd_event_source *hangup;        /* watches the socket while there is a stream */
 	struct stream *stream;
+	struct strbuf body; /* of the request, as far as it came */
 	bool suspended;
 	bool dead;
 };
@@ -56,6 +59,7 @@ struct api_server {
 	sd_event_source *timer;
 	struct connection *connections;
 	unsigned int n_connections;
+	size_t body_bytes; /* of all connections */
 };
 
 /* Driving libmicrohttpd */
@@ -170,6 +174,25 @@ static struct MHD_Response *stream_response(struct connection *c, struct reply *
 
 /* Requests */
 
+/* RFC 9111's Warning, as Kubernetes uses it: 299 - "text". */
+static void add_warnings(struct MHD_Response *response, const json_t *warnings)
+{
+	const json_t *text;
+	size_t i;
+
+	json_array_foreach((json_t *)(uintptr_t)warnings, i, text) {
+		autostrbuf value = STRBUF_INIT;
+		const char *s = json_string_value(text);
+
+		if (i == WARNINGS_MAX)
+			return;
+		strbuf_adds(&value, "299 - \"");
+		strbuf_add_escaped(&value, s, strnlen(s, WARNING_BYTES));
+		strbuf_addc(&value, '"');
+		(void)MHD_add_response_header(response, "Warning", strbuf_str(&value));
+	}
+}
+
 static enum MHD_Result send_reply(struct connection *c, struct reply *reply)
 {
 	unsigned int status = reply->status;
@@ -188,8 +211,9 @@ static enum MHD_Result send_reply(struct connection *c, struct reply *reply)
 		return MHD_NO;
 	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, reply->content_type);
 	(void)MHD_add_response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache, private");
-	if (reply->allow)
+	if (*reply->allow)
 		(void)MHD_add_response_header(response, MHD_HTTP_HEADER_ALLOW, reply->allow);
+	add_warnings(response, reply->warnings);
 	r = MHD_queue_response(c->mhd, status, response);
 	MHD_destroy_response(response);
 	return r;
@@ -206,7 +230,6 @@ static enum MHD_Result add_param(void *data, enum MHD_ValueKind kind UNUSED, con
 	return MHD_YES;
 }
 
-/* No route takes a body, so one is refused before it is read and the connection ends with it. */
 static bool has_body(struct MHD_Connection *mhd)
 {
 	const char *length =
@@ -217,26 +240,68 @@ static bool has_body(struct MHD_Connection *mhd)
 	return length && !str_eq(length, "0");
 }
 
-static bool refuse_early(struct connection *c, const char *method, struct reply *reply)
+static void body_too_large(struct reply *reply)
 {
-	bool reads = str_eq(method, "GET") || str_eq(method, "HEAD");
+	reply_error(reply, 413, "RequestEntityTooLarge", "Request entity too large: limit is %u",
+		    API_MAX_BODY_BYTES);
+}
 
-	if (MHD_get_connection_values(c->mhd, MHD_HEADER_KIND, NULL, NULL) > HEADERS_MAX)
+/* What the head of a request says is wrong with it: true after a refusal. */
+static bool refuse_early(struct connection *c, struct request *r, struct reply *reply)
+{
+	const char *length = MHD_lookup_connection_value(c->mhd, MHD_HEADER_KIND,
+							 MHD_HTTP_HEADER_CONTENT_LENGTH);
+	const struct route *route;
+	uint64_t n;
+
+	if (MHD_get_connection_values(c->mhd, MHD_HEADER_KIND, NULL, NULL) > HEADERS_MAX) {
 		reply_error(reply, 431, "BadRequest", "more than %d header fields", HEADERS_MAX);
-	else if (reads && has_body(c->mhd))
+		return true;
+	}
+	route = route_check(r, c->is_operator, reply);
+	if (!route)
+		return true;
+	if (!route_takes_body(route, r) && has_body(c->mhd))
 		reply_error(reply, 400, "BadRequest", "this method takes no body");
+	else if (length && str_parse_u64(&n, length, 0, API_MAX_BODY_BYTES) < 0)
+		body_too_large(reply);
 	return reply->status != 0;
 }
 
+static void body_drop(struct connection *c)
+{
+	assert(c->server->body_bytes >= c->body.len);
+	c->server->body_bytes -= c->body.len;
+	strbuf_deinit(&c->body);
+}
+
+/* Keep N bytes more; false when that is too much, for one request or for all. */
+static bool body_add(struct connection *c, const char *data, size_t n)
+{
+	if (c->body.len + n > API_MAX_BODY_BYTES ||
+	    c->server->body_bytes + n > API_MAX_BODIES_BYTES)
+		return false;
+	strbuf_add(&c->body, data, n);
+	c->server->body_bytes += n;
+	return true;
+}
+
+static void read_head(struct request *r, struct MHD_Connection *mhd)
+{
+	r->accept = MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
+	r->content_type =
+		MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
+	(void)MHD_get_connection_values(mhd, MHD_GET_ARGUMENT_KIND, add_param, r);
+}
+
 /*
- * Called by libmicrohttpd first with the headers alone and then for the body. Everything but a
- * plain GET or HEAD is answered at the first call, which also makes libmicrohttpd close the
- * connection instead of reading on.
+ * Called by libmicrohttpd first with the headers alone, then for each part of the body, and once
+ * more when it is complete. What the head already forbids is answered at the first call, which also
+ * makes libmicrohttpd close the connection instead of reading on.
  */
 static enum MHD_Result on_request(void *data UNUSED, struct MHD_Connection *mhd, const char *url,
 				  const char *method, const char *version UNUSED,
-				  const char *upload UNUSED, size_t *upload_size,
-				  void **request_data)
+				  const char *upload, size_t *upload_size, void **request_data)
 {
 	const union MHD_ConnectionInfo *info =
 		MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
@@ -246,15 +311,26 @@ static enum MHD_Result on_request(void *data UNUSED, struct MHD_Connection *mhd,
 	autoreply reply = {};
 
 	*request_data = c;
-	loop_timer_stop(c->request_timer);
-	if (refuse_early(c, method, &reply))
-		return send_reply(c, &reply);
-	if (first && (str_eq(method, "GET") || str_eq(method, "HEAD")))
+	if (!first && *upload_size > 0) {
+		if (!body_add(c, upload, *upload_size))
+			return MHD_NO; /* in the middle of a body there is no way to say why */
+		*upload_size = 0;
 		return MHD_YES;
-	*upload_size = 0;
-	request.accept = MHD_lookup_connection_value(mhd, MHD_HEADER_KIND, MHD_HTTP_HEADER_ACCEPT);
-	(void)MHD_get_connection_values(mhd, MHD_GET_ARGUMENT_KIND, add_param, &request);
+	}
+	read_head(&request, mhd);
+	if (first) {
+		assert(c->body.len == 0);
+		if (refuse_early(c, &request, &reply)) {
+			loop_timer_stop(c->request_timer);
+			return send_reply(c, &reply);
+		}
+		return MHD_YES; /* the timer of the request runs on: its body has to come, too */
+	}
+	loop_timer_stop(c->request_timer);
+	request.body = c->body.len > 0 ? c->body.data : NULL;
+	request.n_body = c->body.len;
 	route_dispatch(&c->server->api, &request, c->is_operator, &reply);
+	body_drop(c);
 	return send_reply(c, &reply);
 }
 
@@ -275,6 +351,7 @@ static void on_completed(void *data UNUSED, struct MHD_Connection *mhd UNUSED, v
 	if (!c)
 		return;
 	stream_done(c);
+	body_drop(c);
 	(void)loop_timer(&c->request_timer, c->server->api.loop, NEXT_REQUEST_MS,
 			 on_request_timeout, c);
 }
@@ -304,6 +381,7 @@ static void connection_free(struct connection *c)
 
 	assert(s->n_connections > 0);
 	stream_done(c);
+	body_drop(c);
 	sd_event_source_disable_unref(c->request_timer);
 	if (c->prev)
 		c->prev->next = c->next;
@@ -381,6 +459,7 @@ int api_server_new(struct api_server **ret, sd_event *loop, const struct api_con
 
 	s->api = (struct api){.loop = sd_event_ref(loop),
 			      .store = store,
+			      .policy = config->policy,
 			      .feeds = feeds_new(loop, store),
 			      .host = *host,
 			      .host_data = data,
@@ -415,7 +494,7 @@ struct api_server *api_server_free(struct api_server *s)
 		wake_all(s);
 		MHD_stop_daemon(s->mhd);
 	}
-	assert(!s->connections);
+	assert(!s->connections && s->body_bytes == 0);
 	sd_event_source_disable_unref(s->io);
 	sd_event_source_disable_unref(s->kick);
 	sd_event_source_disable_unref(s->timer);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The HTTP server of the daemon: Kubernetes-shaped resources, watch streams and pod logs on a unix
- * socket. Reads the store and nothing else; what lies outside of it (images, log files) comes
- * through api_host.
+ * socket. Reads the store, writes through the policy; what lies outside of both (images, log files)
+ * comes through api_host.
  */
 #pragma once
 
@@ -13,9 +13,12 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "reconciler/reconciler.h"
 #include "reconciler/store.h"
 
 #define API_MAX_CONNECTIONS 256
+#define API_MAX_BODY_BYTES (3u << 20)    /* of one request, as Kubernetes has it */
+#define API_MAX_BODIES_BYTES (48u << 20) /* of all requests that are being received */
 
 struct api_server;
 
@@ -36,6 +39,15 @@ struct api_host {
 			  const char *container, bool previous);
 	/* True once the daemon has taken over what runs and has seen every source (/readyz). */
 	bool (*ready)(void *data);
+	/*
+	 * How the collection of unneeded images stands: {"serial": of the newest request, "last":
+	 * {"serial", "images", "layers", "records", "freedBytes", "error"} or null}. BEGIN asks for
+	 * one, of images with a name, too, with ALL. Owned by the caller.
+	 */
+	json_t *(*collect)(void *data, bool begin, bool all);
+	/* Make durable what the policy was just told, and let it act: 0, or negative with ERR, when
+	 * the store failed. Answers to writes wait for it. */
+	int (*settle)(void *data, struct err *err);
 };
 
 struct api_config {
@@ -48,7 +60,8 @@ struct api_config {
 	 * clients queue for the next one. 0: make one.
 	 */
 	int listen_fd;
-	const char *version; /* of recond, for /version; borrowed for the server's life */
+	const char *version;       /* of recond, for /version; borrowed for the server's life */
+	struct reconciler *policy; /* takes what is written; NULL: nothing can be */
 };
 
 /*

@@ -179,6 +179,51 @@ static json_t *cell_replicas_ready(const json_t *o, int64_t now_ns UNUSED)
 	return json_integer(json_path_int(o, "status.readyReplicas", 0));
 }
 
+/* Jobs. */
+
+static json_t *cell_job_status(const json_t *o, int64_t now_ns UNUSED)
+{
+	static const char *const types[] = {"Complete",  "Failed",        "",
+					    "Suspended", "FailureTarget", "SuccessCriteriaMet"};
+
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		if (!*types[i] && object_deleting(o))
+			return json_string("Terminating");
+		if (str_eq(json_path_str(object_condition(o, types[i]), "status", ""), "True"))
+			return json_string(types[i]);
+	}
+	return json_string("Running");
+}
+
+static json_t *cell_job_completions(const json_t *o, int64_t now_ns UNUSED)
+{
+	long long succeeded = json_path_int(o, "status.succeeded", 0);
+	long long parallelism = json_path_int(o, "spec.parallelism", 0);
+
+	if (json_path(o, "spec.completions"))
+		return json_sprintf("%lld/%lld", succeeded,
+				    (long long)json_path_int(o, "spec.completions", 0));
+	if (parallelism > 1)
+		return json_sprintf("%lld/1 of %lld", succeeded, parallelism);
+	return json_sprintf("%lld/1", succeeded);
+}
+
+static json_t *cell_job_duration(const json_t *o, int64_t now_ns)
+{
+	const json_t *failed = object_condition(o, "Failed");
+	int64_t end = now_ns;
+	char age[AGE_SIZE];
+
+	if (!json_path(o, "status.startTime"))
+		return json_string("");
+	if (str_eq(json_path_str(failed, "status", ""), "True"))
+		(void)clock_parse_rfc3339(&end, json_path_str(failed, "lastTransitionTime", ""));
+	else if (json_path(o, "status.completionTime"))
+		(void)clock_parse_rfc3339(&end, json_path_str(o, "status.completionTime", ""));
+	age_since(age, json_path_str(o, "status.startTime", ""), end);
+	return json_string(age);
+}
+
 /* Pods. */
 
 static json_t *cell_pod_ip(const json_t *o, int64_t now_ns UNUSED)
@@ -361,6 +406,16 @@ static json_t *cell_effective(const json_t *o, int64_t now_ns UNUSED)
 	return short_revision(json_path_str(o, "status.effective.revision", ""));
 }
 
+static json_t *cell_revision(const json_t *o, int64_t now_ns UNUSED)
+{
+	return short_revision(json_path_str(o, "status.revision", ""));
+}
+
+static json_t *cell_location(const json_t *o, int64_t now_ns UNUSED)
+{
+	return text_at(o, "status.location", "");
+}
+
 static json_t *cell_status_reason(const json_t *o, int64_t now_ns UNUSED)
 {
 	return text_at(o, "status.reason", "");
@@ -493,6 +548,14 @@ static const struct table_column deployment_columns[] = {
 	AGE_COLUMN,
 	TEMPLATE_COLUMNS,
 };
+static const struct table_column job_columns[] = {
+	NAME_COLUMN,
+	{ "Status", "string", "", 0, cell_job_status },
+	{ "Completions", "string", "", 0, cell_job_completions },
+	{ "Duration", "string", "", 0, cell_job_duration },
+	AGE_COLUMN,
+	TEMPLATE_COLUMNS,
+};
 static const struct table_column event_columns[] = {
 	{ "Last Seen", "string", "", 0, cell_last_seen },
 	{ "Type", "string", "", 0, cell_type },
@@ -510,6 +573,15 @@ static const struct table_column app_columns[] = {
 	{ "Phase", "string", "", 0, cell_phase },
 	{ "Desired", "string", "", 0, cell_desired },
 	{ "Effective", "string", "", 0, cell_effective },
+	{ "Reason", "string", "", 0, cell_status_reason },
+	AGE_COLUMN,
+	{ "Message", "string", "", 1, cell_status_message },
+};
+static const struct table_column source_columns[] = {
+	NAME_COLUMN,
+	{ "Phase", "string", "", 0, cell_phase },
+	{ "Revision", "string", "", 0, cell_revision },
+	{ "Location", "string", "", 0, cell_location },
 	{ "Reason", "string", "", 0, cell_status_reason },
 	AGE_COLUMN,
 	{ "Message", "string", "", 1, cell_status_message },
@@ -542,9 +614,11 @@ static const struct table tables[KIND_N_] = {
 	[KIND_POD] = COLUMNS(pod_columns),
 	[KIND_REPLICASET] = COLUMNS(replicaset_columns),
 	[KIND_DEPLOYMENT] = COLUMNS(deployment_columns),
+	[KIND_JOB] = COLUMNS(job_columns),
 	[KIND_EVENT] = COLUMNS(event_columns),
 	[KIND_IMAGE] = COLUMNS(image_columns),
 	[KIND_APP] = COLUMNS(app_columns),
+	[KIND_SOURCE] = COLUMNS(source_columns),
 };
 static const struct table local_images = COLUMNS(local_image_columns);
 /* clang-format on */

@@ -43,6 +43,17 @@ int64_t clock_realtime_ns(void)
 	return ts.tv_sec * NS_PER_S + ts.tv_nsec;
 }
 
+int64_t clock_steady_realtime_ns(void)
+{
+	static int64_t offset_ns;
+	struct timespec ts = now(CLOCK_BOOTTIME);
+	int64_t boot_ns = ts.tv_sec * NS_PER_S + ts.tv_nsec;
+
+	if (offset_ns == 0)
+		offset_ns = clock_realtime_ns() - boot_ns;
+	return boot_ns + offset_ns;
+}
+
 /* "2006-01-02T15:04:05" into RET; *ret_fraction_ns is what is left of the second. */
 static size_t format_seconds(char ret[CLOCK_RFC3339_SIZE], int64_t *ret_fraction_ns,
 			     int64_t epoch_ns)

@@ -16,6 +16,12 @@ uint64_t clock_boottime_ms(void);
 /* Nanoseconds since the epoch: for time stamps only. */
 int64_t clock_realtime_ns(void);
 
+/*
+ * The same as of the first call in this process, and from then on by CLOCK_BOOTTIME: for time
+ * stamps that ages are told by. Setting the wall clock changes it at the next start.
+ */
+int64_t clock_steady_realtime_ns(void);
+
 /* "2006-01-02T15:04:05Z" (seconds, UTC) as Kubernetes' metav1.Time prints it. */
 void clock_format_rfc3339(char ret[CLOCK_RFC3339_SIZE], int64_t epoch_ns);
 

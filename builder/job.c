@@ -16,6 +16,7 @@
 #include "builder/document.h"
 #include "builder/run.h"
 #include "builder/workspace.h"
+#include "runtime/collect.h"
 #include "runtime/image.h"
 #include "runtime/passwd.h"
 #include "runtime/rootfs.h"
@@ -39,6 +40,7 @@ struct job {
 	struct strlist references;
 	struct image **images;     /* one per reference; NULL: not here */
 	struct image_store *store; /* NULL: there is none (plan only) */
+	int hold_fd;               /* against a collection of the store; -1: plan only */
 	int cache_fd;              /* -1: there is none (plan only) */
 	int content_fd;
 	struct build_plan *plan;
@@ -67,6 +69,7 @@ static void job_deinit(struct job *j)
 	build_plan_free(j->plan);
 	json_decref(j->steps);
 	image_store_free(j->store);
+	j->hold_fd = mem_close(j->hold_fd);
 	j->cache_fd = mem_close(j->cache_fd);
 	j->content_fd = mem_close(j->content_fd);
 }
@@ -107,6 +110,11 @@ static int open_state(struct job *j, struct err *err)
 	r = image_store_open(&j->store, state, err);
 	if (r < 0)
 		return plan_only ? 0 : r;
+	if (!plan_only) {
+		j->hold_fd = collect_hold(j->store, err);
+		if (j->hold_fd < 0)
+			return j->hold_fd;
+	}
 	dir = fs_open(state, O_RDONLY | O_DIRECTORY, 0);
 	if (!plan_only && dir >= 0)
 		(void)fs_mkdir_p(dir, "build/cache", 0700);
@@ -537,6 +545,7 @@ int job_build(char ret[DIGEST_STR_SIZE], const struct request *rq, const struct 
 {
 	_cleanup_(job_deinit) struct job j = {.rq = rq,
 					      .cb = cb,
+					      .hold_fd = -1,
 					      .cache_fd = -1,
 					      .content_fd = -1,
 					      .now_ns = clock_realtime_ns()};
@@ -605,8 +614,11 @@ static int plan(json_t **ret, struct job *j, struct err *err)
 
 int job_plan(json_t **ret, const struct request *rq, struct err *err)
 {
-	_cleanup_(job_deinit) struct job j = {
-		.rq = rq, .cache_fd = -1, .content_fd = -1, .now_ns = clock_realtime_ns()};
+	_cleanup_(job_deinit) struct job j = {.rq = rq,
+					      .hold_fd = -1,
+					      .cache_fd = -1,
+					      .content_fd = -1,
+					      .now_ns = clock_realtime_ns()};
 	int r;
 
 	r = read_inputs(&j, err);

@@ -16,8 +16,20 @@ int cli_status(const struct command_line *line);
 /* recond logs: the output of a container. */
 int cli_logs(const struct command_line *line);
 
+/* recond scale: the number of a workload's pods. */
+int cli_scale(const struct command_line *line);
+
+/* recond rollout status | restart. */
+int cli_rollout(const struct command_line *line);
+
+/* recond delete: objects, by name or label. */
+int cli_delete(const struct command_line *line);
+
 /* recond images: what is in the local image store. */
 int cli_images(const struct command_line *line);
+
+/* recond cleanup: ending an instance for good; needs no daemon. */
+int cli_cleanup(const struct command_line *line);
 
 /* recond version: of this program and of the daemon. */
 int cli_version(const struct command_line *line);

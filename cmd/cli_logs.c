@@ -106,10 +106,10 @@ static int find_pod(json_t **ret, const struct command_line *line, const char *n
 			return fail(err.message);
 		t = targets.items[0];
 	}
-	if (t.kind == KIND_DEPLOYMENT || t.kind == KIND_REPLICASET)
+	if (t.kind == KIND_DEPLOYMENT || t.kind == KIND_REPLICASET || t.kind == KIND_JOB)
 		return pod_of_workload(ret, line, &t, ns);
 	if (t.kind != KIND_POD)
-		return fail("only pods, deployments and replica sets have logs");
+		return fail("only pods, deployments, replica sets and jobs have logs");
 	target_add_path(&path, &t, ns);
 	return fetch_json(ret, line, strbuf_str(&path), FETCH_JSON, NULL);
 }

@@ -22,13 +22,26 @@ static const struct command_option_info options[COMMAND_OPTION_N_] = {
 	[COMMAND_NO_HEADERS] = { 0, "no-headers", NULL, "leave out the line of column names" },
 	[COMMAND_WATCH] = { 'w', "watch", NULL, "go on showing changes" },
 	[COMMAND_WAIT] = { 0, "wait", NULL, "show changes until every app is verified, held or invalid" },
-	[COMMAND_TIMEOUT] = { 0, "timeout", "DURATION", "end --watch or --wait after this time: 90s, 5m, 1h30m" },
+	[COMMAND_TIMEOUT] = { 0, "timeout", "DURATION", "wait no longer than this: 90s, 5m, 1h30m" },
 	[COMMAND_CONTAINER] = { 'c', "container", "NAME", "the container of the pod" },
 	[COMMAND_FOLLOW] = { 'f', "follow", NULL, "go on printing new lines until the container ends" },
 	[COMMAND_PREVIOUS] = { 'p', "previous", NULL, "the run of the container before this one" },
 	[COMMAND_TAIL] = { 0, "tail", "LINES", "begin with the last LINES lines" },
 	[COMMAND_SINCE] = { 0, "since", "DURATION", "only lines newer than this: 5s, 2m, 3h" },
 	[COMMAND_TIMESTAMPS] = { 0, "timestamps", NULL, "print the time before each line" },
+	[COMMAND_CONFIG] = { 0, "config", "FILE", "the daemon's configuration file, read instead of /etc/recond/recond.conf" },
+	[COMMAND_STATE_DIR] = { 0, "state-dir", "DIR", "the state directory of the instance" },
+	[COMMAND_RUN_DIR] = { 0, "run-dir", "DIR", "its run directory" },
+	[COMMAND_BRIDGE] = { 0, "bridge", "NAME", "its bridge, where the run directory does not tell any more" },
+	[COMMAND_GRACE] = { 0, "grace", "DURATION", "the time containers have to end: 30s, 0 (default: 10s)" },
+	[COMMAND_PURGE] = { 0, "purge", NULL, "remove the state too: objects, images, logs" },
+	[COMMAND_REPLICAS] = { 0, "replicas", "N", "how many pods" },
+	[COMMAND_ALL] = { 0, "all", NULL, "all of them: of a kind in the namespace, or images with a name, too" },
+	[COMMAND_CASCADE] = { 0, "cascade", "HOW", "what becomes of dependents: background (default), foreground, orphan" },
+	[COMMAND_GRACE_PERIOD] = { 0, "grace-period", "SECONDS", "time a pod gets to end; its own when missing" },
+	[COMMAND_FORCE] = { 0, "force", NULL, "give a pod no time to end" },
+	[COMMAND_IGNORE_NOT_FOUND] = { 0, "ignore-not-found", NULL, "what is not there is no error" },
+	[COMMAND_NO_WAIT] = { 0, "no-wait", NULL, "do not wait for the end of it" },
 	[COMMAND_SOCKET] = { 0, "socket", "PATH", "the daemon's socket (default: $RECOND_SOCKET, /run/recond/recond.sock)" },
 	[COMMAND_HELP] = { 'h', "help", NULL, "print this help" },
 	/* clang-format on */
@@ -66,6 +79,33 @@ static const struct command_example logs_examples[] = {
 static const struct command_example images_examples[] = {
 	{"recond images", "images that were built or pulled"},
 	{"recond images -o json", "with whole digests, for programs"},
+	{"recond images prune", "remove what was replaced by newer builds"},
+	{NULL, NULL},
+};
+
+static const struct command_example cleanup_examples[] = {
+	{"recond cleanup",
+	 "after stopping the daemon: end all pods; a daemon that is started again brings them back"},
+	{"recond cleanup --purge", "leave nothing of recond on this host but its programs"},
+	{"recond cleanup --state-dir /srv/test", "of another instance"},
+	{NULL, NULL},
+};
+
+static const struct command_example scale_examples[] = {
+	{"recond scale deploy/web --replicas 5", "five pods of web"},
+	{NULL, NULL},
+};
+
+static const struct command_example rollout_examples[] = {
+	{"recond rollout status deploy/web --timeout 2m", "wait until web is rolled out"},
+	{"recond rollout restart deploy/web", "roll the same version once more"},
+	{NULL, NULL},
+};
+
+static const struct command_example delete_examples[] = {
+	{"recond delete pod/web-6d4b7-x2lq9", "end one pod; its replica set makes another"},
+	{"recond delete pods -l app=web --no-wait", "all pods of web, without waiting"},
+	{"recond delete job/migrate", "so that its app runs it again"},
 	{NULL, NULL},
 };
 
@@ -136,14 +176,77 @@ static const struct command commands[] = {
 		.run = cli_logs,
 	},
 	{
+		.name = "scale",
+		.args = "KIND/NAME...",
+		.summary = "set how many pods a deployment or replica set has",
+		.details =
+			"Sets the number of replicas. What an app owns is put back to what its source says, unless the "
+			"source says no number.",
+		.options = COMMON | BIT(COMMAND_NAMESPACE) | BIT(COMMAND_REPLICAS),
+		.examples = scale_examples,
+		.min_args = 1,
+		.max_args = COMMAND_ARGS_MAX,
+		.run = cli_scale,
+	},
+	{
+		.name = "rollout",
+		.args = "status | restart KIND/NAME...",
+		.summary = "follow or repeat a deployment's rollout",
+		.details =
+			"status shows how far a deployment is until it is rolled out (exit status 0) or has exceeded its "
+			"progress deadline (1). restart rolls its pods once more.",
+		.options = COMMON | BIT(COMMAND_NAMESPACE) | BIT(COMMAND_TIMEOUT) |
+			   BIT(COMMAND_NO_WAIT),
+		.examples = rollout_examples,
+		.min_args = 2,
+		.max_args = COMMAND_ARGS_MAX,
+		.run = cli_rollout,
+	},
+	{
+		.name = "delete",
+		.args = "KIND NAME... | KIND/NAME... | KIND -l LABELS | KIND --all",
+		.summary = "delete objects",
+		.details =
+			"Deletes objects and waits until they are gone. What an app owns is made again; take it out of "
+			"the source to be rid of it.",
+		.outputs = "name",
+		.options = COMMON | BIT(COMMAND_NAMESPACE) | BIT(COMMAND_SELECTOR) |
+			   BIT(COMMAND_ALL) | BIT(COMMAND_CASCADE) | BIT(COMMAND_GRACE_PERIOD) |
+			   BIT(COMMAND_FORCE) | BIT(COMMAND_IGNORE_NOT_FOUND) |
+			   BIT(COMMAND_NO_WAIT) | BIT(COMMAND_TIMEOUT) | BIT(COMMAND_OUTPUT),
+		.examples = delete_examples,
+		.min_args = 1,
+		.max_args = COMMAND_ARGS_MAX,
+		.run = cli_delete,
+	},
+	{
 		.name = "images",
-		.args = "",
-		.summary = "show the local image store",
-		.details = "Shows the images that were built or pulled on this host.",
+		.args = "[prune]",
+		.summary = "show the local image store, or tidy it",
+		.details =
+			"Shows the images that were built or pulled on this host. prune removes those without a name that "
+			"no app needs, with --all also named ones and what builds keep to be faster; what runs, and what "
+			"an app may go back to, stays.",
 		.outputs = "wide|json",
-		.options = COMMON | BIT(COMMAND_OUTPUT) | BIT(COMMAND_NO_HEADERS),
+		.options =
+			COMMON | BIT(COMMAND_OUTPUT) | BIT(COMMAND_NO_HEADERS) | BIT(COMMAND_ALL),
 		.examples = images_examples,
+		.max_args = 1,
 		.run = cli_images,
+	},
+	{
+		.name = "cleanup",
+		.args = "",
+		.summary = "end all pods and remove what recond has on this host",
+		.details =
+			"Ends every pod of an instance whose daemon is stopped, and removes its mounts, network "
+			"namespaces, links, packet filter table, control groups and run directory. Containers get SIGTERM and "
+			"the grace; preStop hooks are not run. The state stays, unless --purge. Repeating it is fine.",
+		.options = BIT(COMMAND_CONFIG) | BIT(COMMAND_STATE_DIR) | BIT(COMMAND_RUN_DIR) |
+			   BIT(COMMAND_BRIDGE) | BIT(COMMAND_GRACE) | BIT(COMMAND_PURGE) |
+			   BIT(COMMAND_HELP),
+		.examples = cleanup_examples,
+		.run = cli_cleanup,
 	},
 	{
 		.name = "version",

@@ -24,6 +24,7 @@
 #include "base/log.h"
 #include "base/loop.h"
 #include "cmd/command.h"
+#include "cmd/config_report.h"
 #include "cmd/host.h"
 #include "cmd/port_check.h"
 #include "cmd/port_notify.h"
@@ -41,7 +42,7 @@ static uint64_t port_now_ms(void *data UNUSED)
 
 static int64_t port_realtime_ns(void *data UNUSED)
 {
-	return clock_realtime_ns();
+	return clock_steady_realtime_ns();
 }
 
 static void port_random(void *data UNUSED, void *buf, size_t n)
@@ -52,15 +53,19 @@ static void port_random(void *data UNUSED, void *buf, size_t n)
 /*
  * A store that cannot be written ends the process; the next start reads what is durable.
  */
+static void end_on_store(struct host *h, const struct err *err)
+{
+	log_error("the store failed; ending, pods go on", LOG_ERR(err));
+	(void)sd_event_exit(h->loop, 1);
+}
+
 static void on_wake(void *data)
 {
 	struct host *h = data;
 	struct err err = {0};
 
-	if (reconciler_run(h->reconciler, &err) == 0)
-		return;
-	log_error("the store failed; ending, pods go on", LOG_ERR(&err));
-	(void)sd_event_exit(h->loop, 1);
+	if (reconciler_run(h->reconciler, &err) < 0)
+		end_on_store(h, &err);
 }
 
 static void port_wake_at(void *data, uint64_t at_ms)
@@ -89,6 +94,7 @@ static const struct ports daemon_ports = {
 	.container_start = port_pod_container_start,
 	.container_signal = port_pod_container_signal,
 	.pod_down = port_pod_down,
+	.container_lives = port_pod_container_lives,
 	.check = port_check,
 	.check_cancel = port_check_cancel,
 	.notify = port_notify,
@@ -104,7 +110,7 @@ void host_run_policy(struct host *h)
 
 static int64_t env_realtime(void *data UNUSED)
 {
-	return clock_realtime_ns();
+	return clock_steady_realtime_ns();
 }
 
 static void env_random(void *data UNUSED, void *buf, size_t n)
@@ -213,6 +219,8 @@ static int start_runtime(struct host *h, struct err *err)
 	r = layer_unpacker_new(&h->layers, h->loop, h->images, NULL, err);
 	if (r < 0)
 		return r;
+	port_check_start(h);
+	port_collect_start(h);
 	return port_pod_start(h, err);
 }
 
@@ -221,10 +229,21 @@ static bool is_ready(void *data)
 	const struct host *h = data;
 
 	for (size_t i = 0; i < h->n_sources; i++) {
-		if (!h->sources[i].decoded)
+		if (!h->sources[i]->decoded)
 			return false;
 	}
 	return true;
+}
+
+/* What the API wrote is on disk before it says so. */
+static int settle(void *data, struct err *err)
+{
+	struct host *h = data;
+	int r = reconciler_run(h->reconciler, err);
+
+	if (r < 0)
+		end_on_store(h, err);
+	return r;
 }
 
 static int start_api(struct host *h, struct err *err)
@@ -235,9 +254,15 @@ static int start_api(struct host *h, struct err *err)
 		.mode = group ? 0660 : 0600,
 		.group = group ? group->gr_gid : (gid_t)-1,
 		.version = RECOND_VERSION,
+		.policy = h->reconciler,
 	};
 	struct api_host ops = {
-		.images = port_image_list, .log_path = port_pod_log_path, .ready = is_ready};
+		.images = port_image_list,
+		.log_path = port_pod_log_path,
+		.ready = is_ready,
+		.settle = settle,
+		.collect = port_collect,
+	};
 	int r;
 
 	r = supervise_listen_fd(&config.listen_fd, err);
@@ -270,10 +295,14 @@ static void stop(struct host *h)
 {
 	h->supervise = supervise_free(h->supervise);
 	h->api = api_server_free(h->api);
+	h->reload = reload_free(h->reload);
+	port_notify_stop(h);
 	port_source_stop(h);
 	port_build_stop(h);
+	port_collect_stop(h);
 	port_image_stop(h);
 	h->reconciler = reconciler_free(h->reconciler);
+	port_check_stop(h);
 	h->pods = pod_runtime_free(h->pods);
 	h->layers = layer_unpacker_free(h->layers);
 	h->images = image_store_free(h->images);
@@ -291,11 +320,12 @@ static int on_recovered(sd_event_source *source UNUSED, void *data)
 	struct err err = {0};
 
 	reconciler_recovered(h->reconciler);
-	if (port_source_start(h, &err) < 0) {
+	port_source_apply(h, &h->config);
+	config_deinit(&h->config);
+	if (reload_new(&h->reload, h, &err) < 0) {
 		log_error("cannot start", LOG_ERR(&err));
 		return sd_event_exit(h->loop, 1);
 	}
-	host_run_policy(h);
 	supervise_ready(h->supervise);
 	log_info("ready", LOG_KV("state", h->options->state_dir),
 		 LOG_KV("socket", h->options->socket));
@@ -334,17 +364,46 @@ static int run(struct host *h, struct err *err)
 	return r < 0 ? err_errno(err, r, "loop") : r;
 }
 
-int daemon_run(const struct options *options)
+/* SIGHUP is for later, not the end: blocked, it waits until somebody reads it. */
+static void block_reload(void)
 {
-	struct host h = {.options = options};
+	sigset_t set;
+
+	(void)sigemptyset(&set);
+	(void)sigaddset(&set, SIGHUP);
+	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+static bool read_config(struct host *h)
+{
+	struct config_result result;
+	bool good;
+
+	config_load_now(&result, h->options);
+	good = config_report(&result);
+	h->config = result.config;
+	result.config = (struct config){};
+	config_result_deinit(&result);
+	return good;
+}
+
+int daemon_run(const struct options *options, int argc, char **argv)
+{
+	struct host h = {.options = options, .argc = argc, .argv = argv};
 	struct err err = {0};
 	int r;
 
 	log_set_level(options->log_level);
 	(void)umask(0077);
 	(void)signal(SIGPIPE, SIG_IGN);
+	block_reload();
+	if (!read_config(&h)) {
+		config_deinit(&h.config);
+		return COMMAND_EXIT_USAGE;
+	}
 	r = run(&h, &err);
 	stop(&h);
+	config_deinit(&h.config);
 	if (r < 0) {
 		(void)fprintf(stderr, "recond: %s\n", err.message);
 		return str_eq(err.reason, "Locked") ? EXIT_LOCKED : 1;

@@ -18,6 +18,7 @@
 #include "base/loop.h"
 #include "builder/build.h"
 #include "cmd/command.h"
+#include "cmd/config_report.h"
 #include "cmd/http_client.h"
 #include "cmd/revision_view.h"
 #include "reconciler/manifest_worker.h"
@@ -82,9 +83,9 @@ static sd_event *loop_unref(sd_event *loop)
 
 DEFINE_FREEP(sd_event, loop_unref)
 
-static int decode(json_t **ret, struct revision *rev, struct err *err)
+static int decode(json_t **ret, struct revision *rev, const json_t *policy, struct err *err)
 {
-	_cleanup_(revision_view_freep) struct revision_view *view = revision_view_new(rev);
+	_cleanup_(revision_view_freep) struct revision_view *view = revision_view_new(rev, policy);
 	_cleanup_(loop_unrefp) sd_event *loop = NULL;
 	_cleanup_(manifest_worker_freep) struct manifest_worker *worker = NULL;
 	struct inquiry q = {0};
@@ -251,21 +252,21 @@ static void print_notices(const struct strlist *notices)
 		(void)fprintf(stderr, "note: %s\n", notices->items[i]);
 }
 
-static int plan_source(struct plan **ret, const struct options *options, const char *spec,
-		       const json_t *live, struct err *err)
+static int plan_source(struct plan **ret, const struct options *options,
+		       const struct config_source *source, const json_t *live, struct err *err)
 {
 	_cleanup_(revision_unrefp) struct revision *rev = NULL;
 	autojson *decoded = NULL, *builds = NULL;
 	autostrlist notices = {0};
-	struct plan_input input = {.source = spec, .live = live};
+	struct plan_input input = {.source = source->name, .live = live};
 	int r;
 
-	r = watch_read_once(&rev, spec, &notices, err);
+	r = watch_read_once(&rev, source->location, &notices, err);
 	print_notices(&notices);
 	if (r == 0)
-		r = decode(&decoded, rev, err);
+		r = decode(&decoded, rev, source->policy, err);
 	if (r < 0)
-		return err_wrap(err, "source '%s'", spec);
+		return err_wrap(err, "source '%s'", source->name);
 	builds = plan_builds(options, rev, json_object_get(decoded, "apps"));
 	input.apps = json_object_get(decoded, "apps");
 	input.builds = builds;
@@ -292,27 +293,43 @@ static int show(const struct plan *plan, bool json)
 	return plan_has_changes(plan) ? EXIT_CHANGES : EXIT_NOTHING;
 }
 
-int dry_run(const struct options *options)
+/* Plan all sources of CONFIG against LIVE. The worst of their exit statuses. */
+static int plan_all(const struct options *options, const struct config *config, const json_t *live)
 {
-	autojson *live = NULL;
 	struct err err = {0};
 	int status = EXIT_NOTHING;
 
-	log_set_level(options->log_level);
-	if (fetch_live(&live, options->socket, &err) < 0) {
-		(void)fprintf(stderr, "recond: %s\n", err.message);
-		return EXIT_ERRORS;
-	}
-	for (size_t i = 0; i < options->sources.n; i++) {
+	for (size_t i = 0; i < config->n; i++) {
 		_cleanup_(plan_freep) struct plan *plan = NULL;
 		int s = EXIT_ERRORS;
 
-		if (plan_source(&plan, options, options->sources.items[i], live, &err) < 0)
+		if (plan_source(&plan, options, &config->sources[i], live, &err) < 0)
 			(void)fprintf(stderr, "recond: %s\n", err.message);
 		else
 			s = show(plan, options->output_json);
 		if (s > status)
 			status = s;
 	}
+	return status;
+}
+
+int dry_run(const struct options *options)
+{
+	struct config_result configured;
+	autojson *live = NULL;
+	struct err err = {0};
+	int status = EXIT_ERRORS;
+
+	log_set_level(options->log_level);
+	config_load_now(&configured, options);
+	if (!config_report(&configured)) {
+		config_result_deinit(&configured);
+		return EXIT_ERRORS;
+	}
+	if (fetch_live(&live, options->socket, &err) < 0)
+		(void)fprintf(stderr, "recond: %s\n", err.message);
+	else
+		status = plan_all(options, &configured.config, live);
+	config_result_deinit(&configured);
 	return status;
 }

@@ -73,12 +73,12 @@ static int print_refusal(struct http_client *c)
 	return COMMAND_EXIT_FAILED;
 }
 
-static int start(struct http_client **ret, const struct command_line *line, const char *target,
-		 const char *accept)
+static int start(struct http_client **ret, const struct command_line *line,
+		 const struct http_request *request)
 {
 	struct err err = {};
 
-	if (http_client_get(ret, fetch_socket(line), target, accept, &err) < 0) {
+	if (http_client_send(ret, fetch_socket(line), request, &err) < 0) {
 		print_error("recond: ", err.message);
 		return COMMAND_EXIT_USAGE;
 	}
@@ -88,8 +88,9 @@ static int start(struct http_client **ret, const struct command_line *line, cons
 int fetch_stream(struct http_client **ret, const struct command_line *line, const char *target,
 		 const char *accept)
 {
+	const struct http_request request = {.method = "GET", .target = target, .accept = accept};
 	_cleanup_(http_client_freep) struct http_client *c = NULL;
-	int status = start(&c, line, target, accept);
+	int status = start(&c, line, &request);
 
 	if (status != COMMAND_EXIT_OK)
 		return status;
@@ -99,15 +100,11 @@ int fetch_stream(struct http_client **ret, const struct command_line *line, cons
 	return COMMAND_EXIT_OK;
 }
 
-int fetch_json(json_t **ret, const struct command_line *line, const char *target,
-	       const char *accept, bool *missing)
+/* The answer of C as a document. */
+static int finish(json_t **ret, struct http_client *c, bool *missing)
 {
-	_cleanup_(http_client_freep) struct http_client *c = NULL;
 	struct err err = {};
-	int status = start(&c, line, target, accept);
 
-	if (status != COMMAND_EXIT_OK)
-		return status;
 	if (missing && http_client_status(c) == 404) {
 		*missing = true;
 		return COMMAND_EXIT_FAILED;
@@ -119,6 +116,40 @@ int fetch_json(json_t **ret, const struct command_line *line, const char *target
 		return COMMAND_EXIT_USAGE;
 	}
 	return COMMAND_EXIT_OK;
+}
+
+int fetch_json(json_t **ret, const struct command_line *line, const char *target,
+	       const char *accept, bool *missing)
+{
+	const struct http_request request = {.method = "GET", .target = target, .accept = accept};
+	_cleanup_(http_client_freep) struct http_client *c = NULL;
+	int status = start(&c, line, &request);
+
+	return status == COMMAND_EXIT_OK ? finish(ret, c, missing) : status;
+}
+
+int fetch_send(json_t **ret, const struct command_line *line, const struct fetch_change *change,
+	       bool *missing)
+{
+	autofree char *body = change->body ? json_dumps(change->body, JSON_COMPACT) : NULL;
+	const struct http_request request = {.method = change->method,
+					     .target = change->target,
+					     .accept = FETCH_JSON,
+					     .type = body ? change->type : NULL,
+					     .body = body,
+					     .n_body = body ? strlen(body) : 0};
+	_cleanup_(http_client_freep) struct http_client *c = NULL;
+	autojson *answer = NULL;
+	int status = start(&c, line, &request);
+
+	if (status != COMMAND_EXIT_OK)
+		return status;
+	for (size_t i = 0; i < http_client_warnings(c)->n; i++)
+		print_error("Warning: ", http_client_warnings(c)->items[i]);
+	status = finish(&answer, c, missing);
+	if (status == COMMAND_EXIT_OK && ret)
+		*ret = TAKE_PTR(answer);
+	return status;
 }
 
 int fetch_next_event(json_t **ret, struct strbuf *buffer, struct err *err)

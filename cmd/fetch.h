@@ -23,6 +23,21 @@ const char *fetch_socket(const struct command_line *line);
 int fetch_json(json_t **ret, const struct command_line *line, const char *target,
 	       const char *accept, bool *missing);
 
+/* A change that is asked for. */
+struct fetch_change {
+	const char *method;
+	const char *target;
+	const char *type;   /* of the body */
+	const json_t *body; /* NULL: none */
+};
+
+/*
+ * Ask for CHANGE and say the daemon's warnings on stderr. As fetch_json; RET may be NULL when the
+ * answer is of no use.
+ */
+int fetch_send(json_t **ret, const struct command_line *line, const struct fetch_change *change,
+	       bool *missing);
+
 /* The same for an answer that is a stream: the head is there, the body has not been read. */
 int fetch_stream(struct http_client **ret, const struct command_line *line, const char *target,
 		 const char *accept);

@@ -11,7 +11,9 @@
 
 #include "api/server.h"
 #include "base/err.h"
+#include "cmd/config.h"
 #include "cmd/options.h"
+#include "cmd/reload.h"
 #include "cmd/supervise.h"
 #include "reconciler/reconciler.h"
 #include "runtime/image.h"
@@ -21,13 +23,19 @@
 
 struct host;
 struct decoding;
+struct prober;
 struct image_job;
 struct build_job;
+struct collecting;
+struct notify_job;
 
-/* A source as watched, and its newest revision. */
+/* A source as watched, and its newest revision. Strings and documents are owned. */
 struct host_source {
 	struct host *host;
-	const char *spec; /* borrowed from the options */
+	char *name;
+	char *location;
+	json_t *policy; /* what its objects may ask for */
+	json_t *hooks;  /* whom to tell */
 	struct watch_source *watch;
 	struct revision *rev; /* referenced; NULL before the first */
 	struct decoding *decoding;
@@ -36,6 +44,10 @@ struct host_source {
 
 struct host {
 	const struct options *options;
+	int argc; /* what the options came from, for a reload */
+	char **argv;
+	struct config config; /* until the sources are begun with */
+	struct reload *reload;
 	sd_event *loop;
 	sd_event_source *wake; /* the policy's timer */
 	struct store *store;
@@ -43,14 +55,18 @@ struct host {
 	struct image_store *images;
 	struct layer_unpacker *layers;
 	struct pod_runtime *pods;
+	struct prober *prober;
 	struct api_server *api;
 	struct supervise *supervise;
-	struct host_source *sources;
-	size_t n_sources;
+	struct host_source **sources;
+	size_t n_sources, cap_sources;
 	struct image_job **image_jobs;
 	size_t n_image_jobs, cap_image_jobs;
 	struct build_job **build_jobs;
 	size_t n_build_jobs, cap_build_jobs;
+	struct collecting *collecting;
+	struct notify_job **notify_jobs; /* in the order of their events */
+	size_t n_notify_jobs, cap_notify_jobs;
 	json_t *ready_images; /* digest -> true: every layer is unpacked */
 };
 
@@ -58,7 +74,13 @@ struct host {
 void host_run_policy(struct host *h);
 
 /* port_source.c: sources and decoding. */
-int port_source_start(struct host *h, struct err *err);
+/*
+ * Watch the sources of CONFIG, and no others: those that were there before go on with what they
+ * have, read again. Tells the policy.
+ */
+void port_source_apply(struct host *h, const struct config *config);
+/* The source NAME, borrowed, or NULL. */
+struct host_source *port_source_find(struct host *h, const char *name);
 void port_source_stop(struct host *h);
 void port_source_decode(void *data, const char *source, const char *revision);
 int port_source_tree_digest(void *data, char *ret, const char *source, const char *revision,
@@ -71,6 +93,12 @@ int port_image_resolve(void *data, char *ret, const char *ref);
 void port_image_get(void *data, const char *ref);
 void port_image_stop(struct host *h);
 json_t *port_image_list(void *data);
+
+/* port_collect.c: removing images that nothing needs. port_collect: how it stands, after asking for
+ * a collection with BEGIN; owned by the caller. */
+void port_collect_start(struct host *h);
+void port_collect_stop(struct host *h);
+json_t *port_collect(void *data, bool begin, bool all);
 
 /* port_build.c: builds. */
 void port_build_plan(void *data, const char *id, const char *source, const char *revision,
@@ -87,5 +115,6 @@ void port_pod_container_start(void *data, const json_t *request);
 void port_pod_container_signal(void *data, const char *uid, const char *name, unsigned int attempt,
 			       int signo);
 void port_pod_down(void *data, const char *uid);
+bool port_pod_container_lives(void *data, const char *uid, const char *name, unsigned int attempt);
 char *port_pod_log_path(void *data, const char *ns, const char *pod, const char *uid,
 			const char *container, bool previous);

@@ -51,14 +51,19 @@ static int send_all(int fd, const char *data, size_t n, struct err *err)
 	return 0;
 }
 
-static int send_request(int fd, const char *target, const char *accept, struct err *err)
+static int send_request(int fd, const struct http_request *r, struct err *err)
 {
 	autostrbuf request = STRBUF_INIT;
 
 	strbuf_addf(&request,
-		    "GET %s HTTP/1.1\r\nHost: recond\r\nUser-Agent: recond\r\nAccept: %s\r\n",
-		    target, accept);
+		    "%s %s HTTP/1.1\r\nHost: recond\r\nUser-Agent: recond\r\nAccept: %s\r\n",
+		    r->method, r->target, r->accept);
+	if (r->type)
+		strbuf_addf(&request, "Content-Type: %s\r\nContent-Length: %zu\r\n", r->type,
+			    r->n_body);
 	strbuf_adds(&request, "Connection: close\r\n\r\n");
+	if (r->type)
+		strbuf_add(&request, r->body, r->n_body);
 	return send_all(fd, request.data, request.len, err);
 }
 
@@ -80,8 +85,8 @@ static int receive(struct http_client *c, struct strbuf *body, struct err *err)
 	return r < 0 ? r : 1;
 }
 
-int http_client_get(struct http_client **ret, const char *socket_path, const char *target,
-		    const char *accept, struct err *err)
+int http_client_send(struct http_client **ret, const char *socket_path,
+		     const struct http_request *request, struct err *err)
 {
 	_cleanup_(http_client_freep) struct http_client *c = NEW(struct http_client);
 	int r;
@@ -89,7 +94,7 @@ int http_client_get(struct http_client **ret, const char *socket_path, const cha
 	c->fd = connect_to(socket_path, err);
 	if (c->fd < 0)
 		return c->fd;
-	r = send_request(c->fd, target, accept, err);
+	r = send_request(c->fd, request, err);
 	if (r < 0)
 		return r;
 	while (c->decode.state == HTTP_DECODE_HEAD) {
@@ -99,6 +104,14 @@ int http_client_get(struct http_client **ret, const char *socket_path, const cha
 	}
 	*ret = TAKE_PTR(c);
 	return 0;
+}
+
+int http_client_get(struct http_client **ret, const char *socket_path, const char *target,
+		    const char *accept, struct err *err)
+{
+	const struct http_request request = {.method = "GET", .target = target, .accept = accept};
+
+	return http_client_send(ret, socket_path, &request, err);
 }
 
 struct http_client *http_client_free(struct http_client *c)
@@ -115,6 +128,11 @@ struct http_client *http_client_free(struct http_client *c)
 unsigned int http_client_status(const struct http_client *c)
 {
 	return c->decode.status;
+}
+
+const struct strlist *http_client_warnings(const struct http_client *c)
+{
+	return &c->decode.warnings;
 }
 
 int http_client_fd(const struct http_client *c)

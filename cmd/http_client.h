@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One GET request over a unix socket. Blocking: for the command line, never for the daemon.
+ * One request over a unix socket. Blocking: for the command line, never for the daemon.
  */
 #pragma once
 
@@ -9,14 +9,27 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "base/strbuf.h"
 
 struct http_client;
 
+struct http_request {
+	const char *method;
+	const char *target; /* path and encoded query */
+	const char *accept; /* the header's value */
+	const char *type;   /* of the body; NULL: there is none */
+	const char *body;
+	size_t n_body;
+};
+
 /*
- * Connect to SOCKET_PATH, ask for TARGET (path and encoded query) and read the head of the answer.
- * ACCEPT is the header's value. 0 with *ret (owned by the caller), or negative errno with ERR.
+ * Connect to SOCKET_PATH, send REQUEST and read the head of the answer. 0 with *ret (owned by the
+ * caller), or negative errno with ERR.
  */
+int http_client_send(struct http_client **ret, const char *socket_path,
+		     const struct http_request *request, struct err *err);
+/* The same for a GET of TARGET. */
 int http_client_get(struct http_client **ret, const char *socket_path, const char *target,
 		    const char *accept, struct err *err);
 struct http_client *http_client_free(struct http_client *c);
@@ -24,6 +37,9 @@ DEFINE_FREEP(struct http_client, http_client_free)
 
 /* The status code of the answer. */
 unsigned int http_client_status(const struct http_client *c);
+
+/* The texts of the answer's Warning fields; borrowed. */
+const struct strlist *http_client_warnings(const struct http_client *c);
 
 /* For poll(2): when it is readable http_client_read returns without waiting for more than the rest
  * of a chunk. */

@@ -14,10 +14,12 @@
 #define HEAD_MAX_BYTES (64u << 10)
 #define LINE_MAX_BYTES 256u
 #define CHUNK_MAX (UINT64_C(1) << 32)
+#define WARNINGS_MAX 16
 
 void http_decode_reset(struct http_decode *d)
 {
 	strbuf_reset(&d->line);
+	strlist_deinit(&d->warnings);
 	d->state = HTTP_DECODE_HEAD;
 	d->status = 0;
 	d->left = 0;
@@ -26,6 +28,7 @@ void http_decode_reset(struct http_decode *d)
 void http_decode_deinit(struct http_decode *d)
 {
 	strbuf_deinit(&d->line);
+	strlist_deinit(&d->warnings);
 }
 
 static int bad(struct err *err, const char *what)
@@ -57,7 +60,23 @@ struct framing {
 	uint64_t length;
 };
 
-static int parse_field(struct framing *f, char *line, struct err *err)
+/* 299 - "text": the text, without what escapes it. */
+static void add_warning(struct http_decode *d, const char *value)
+{
+	const char *text = strchr(value, '"');
+	autostrbuf plain = STRBUF_INIT;
+
+	if (!text || d->warnings.n == WARNINGS_MAX)
+		return;
+	for (text++; *text && *text != '"'; text++) {
+		if (*text == '\\' && text[1])
+			text++;
+		strbuf_addc(&plain, *text);
+	}
+	strlist_add(&d->warnings, strbuf_str(&plain));
+}
+
+static int parse_field(struct http_decode *d, struct framing *f, char *line, struct err *err)
 {
 	char *value = strchr(line, ':');
 
@@ -73,6 +92,8 @@ static int parse_field(struct framing *f, char *line, struct err *err)
 		if (f->has_length || str_parse_u64(&f->length, value, 0, INT64_MAX) < 0)
 			return bad(err, "content length");
 		f->has_length = true;
+	} else if (strcasecmp(line, "Warning") == 0) {
+		add_warning(d, value);
 	}
 	return 0;
 }
@@ -103,7 +124,7 @@ static int parse_head(struct http_decode *d, struct err *err)
 		line[strlen(line) - 1] = '\0';
 		if (*line == '\0')
 			break;
-		r = i == 0 ? parse_status_line(d, line, err) : parse_field(&framing, line, err);
+		r = i == 0 ? parse_status_line(d, line, err) : parse_field(d, &framing, line, err);
 		if (r < 0)
 			return r;
 	}

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "base/str.h"
 #include "base/strbuf.h"
 
 enum http_decode_state {
@@ -26,9 +27,10 @@ enum http_decode_state {
 
 struct http_decode {
 	enum http_decode_state state;
-	unsigned int status; /* valid once state is past HTTP_DECODE_HEAD */
-	uint64_t left;       /* of the body or chunk */
-	struct strbuf line;  /* an incomplete head or line */
+	unsigned int status;     /* valid once state is past HTTP_DECODE_HEAD */
+	uint64_t left;           /* of the body or chunk */
+	struct strbuf line;      /* an incomplete head or line */
+	struct strlist warnings; /* texts of Warning fields, as they came */
 };
 
 /* Start anew. A zeroed struct is started. */

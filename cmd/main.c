@@ -9,6 +9,7 @@
 
 #include "base/str.h"
 #include "cmd/command.h"
+#include "cmd/config_report.h"
 #include "cmd/daemon.h"
 #include "cmd/dry_run.h"
 #include "cmd/options.h"
@@ -35,7 +36,7 @@ static int print_help(void)
 	return COMMAND_EXIT_OK;
 }
 
-static int run(const struct options *options)
+static int run(const struct options *options, int argc, char **argv)
 {
 	switch (options->mode) {
 	case OPTIONS_HELP:
@@ -45,8 +46,10 @@ static int run(const struct options *options)
 		return COMMAND_EXIT_OK;
 	case OPTIONS_DRY_RUN:
 		return dry_run(options);
+	case OPTIONS_CHECK_CONFIG:
+		return config_report_check(options);
 	default:
-		return daemon_run(options);
+		return daemon_run(options, argc, argv);
 	}
 }
 
@@ -64,5 +67,5 @@ int main(int argc, char **argv)
 		(void)fprintf(stderr, "recond: %s\nSee 'recond --help'.\n", err.message);
 		return COMMAND_EXIT_USAGE;
 	}
-	return run(&options);
+	return run(&options, argc, argv);
 }

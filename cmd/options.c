@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "cmd/command.h"
+#include "cmd/trusted.h"
 
 #define CONFIG_MAX_BYTES (64u << 10)
 #define BRIDGE_NAME_MAX 15 /* IFNAMSIZ - 1 */
@@ -44,6 +45,12 @@ static int set_path(char **field, const char *value, struct err *err)
 static int set_config(struct options *o, const char *value, struct err *err)
 {
 	return set_path(&o->config, value, err);
+}
+
+static int set_sources_dir(struct options *o, const char *value, struct err *err)
+{
+	o->sources_dir_given = true;
+	return set_path(&o->sources_dir, value, err);
 }
 
 static int set_state_dir(struct options *o, const char *value, struct err *err)
@@ -112,10 +119,45 @@ static int set_pod_cidr(struct options *o, const char *value, struct err *err)
 	return 0;
 }
 
+static int set_cgroup_parent(struct options *o, const char *value, struct err *err)
+{
+	autofree char *clean = fs_clean_path(value);
+
+	if (*value != '/' || !str_eq(clean, value) || value[1] == '\0' || strstr(value, "/.."))
+		return err_invalid(
+			err, "'%s' is not the path of a control group, such as /recond.slice/x",
+			value);
+	free(o->cgroup_parent);
+	o->cgroup_parent = TAKE_PTR(clean);
+	return 0;
+}
+
 static int set_log_level(struct options *o, const char *value, struct err *err)
 {
 	if (log_level_parse(&o->log_level, value) < 0)
 		return err_invalid(err, "'%s' is not one of error, warn, info, debug", value);
+	return 0;
+}
+
+static int set_image_gc(struct options *o, const char *value, struct err *err)
+{
+	autofree char *high = mem_strdup(value);
+	char *low = strchr(high, ':');
+	uint64_t from, to;
+
+	if (str_eq(value, "off")) {
+		o->image_gc_high = o->image_gc_low = 100;
+		return 0;
+	}
+	if (low)
+		*low++ = '\0';
+	if (!low || str_parse_u64(&from, high, 1, 99) < 0 || str_parse_u64(&to, low, 1, 99) < 0 ||
+	    to >= from)
+		return err_invalid(err,
+				   "'%s' is neither 'off' nor of the form HIGH:LOW, such as 85:80",
+				   value);
+	o->image_gc_high = (unsigned int)from;
+	o->image_gc_low = (unsigned int)to;
 	return 0;
 }
 
@@ -131,6 +173,12 @@ static int set_confirm_prune(struct options *o, const char *value, struct err *e
 static int set_dry_run(struct options *o, const char *value UNUSED, struct err *err UNUSED)
 {
 	o->mode = OPTIONS_DRY_RUN;
+	return 0;
+}
+
+static int set_check_config(struct options *o, const char *value UNUSED, struct err *err UNUSED)
+{
+	o->mode = OPTIONS_CHECK_CONFIG;
 	return 0;
 }
 
@@ -157,16 +205,20 @@ static int set_version(struct options *o, const char *value UNUSED, struct err *
 /* The order is that of the help. */
 enum flag {
 	FLAG_CONFIG,
+	FLAG_SOURCES_DIR,
 	FLAG_STATE_DIR,
 	FLAG_RUN_DIR,
 	FLAG_SOCKET,
 	FLAG_SOCKET_GROUP,
 	FLAG_BRIDGE,
 	FLAG_POD_CIDR,
+	FLAG_CGROUP_PARENT,
+	FLAG_IMAGE_GC,
 	FLAG_LOG_LEVEL,
 	FLAG_CONFIRM_PRUNE,
 	FLAG_DRY_RUN,
 	FLAG_OUTPUT,
+	FLAG_CHECK_CONFIG,
 	FLAG_HELP,
 	FLAG_VERSION,
 	FLAG_N_,
@@ -175,16 +227,20 @@ enum flag {
 static const struct options_flag flags[FLAG_N_] = {
 	/* clang-format off */
 	[FLAG_CONFIG] = { 0, "config", "FILE", "read this file instead of " OPTIONS_DEFAULT_CONFIG, false },
+	[FLAG_SOURCES_DIR] = { 0, "sources-dir", "DIR", "files that configure sources (default: " OPTIONS_DEFAULT_SOURCES_DIR ")", true },
 	[FLAG_STATE_DIR] = { 0, "state-dir", "DIR", "objects, images, volumes, logs (default: " OPTIONS_DEFAULT_STATE_DIR ")", true },
 	[FLAG_RUN_DIR] = { 0, "run-dir", "DIR", "what does not survive a boot (default: " OPTIONS_DEFAULT_RUN_DIR ")", true },
 	[FLAG_SOCKET] = { 0, "socket", "PATH", "the API's socket (default: recond.sock in the run directory)", true },
 	[FLAG_SOCKET_GROUP] = { 0, "socket-group", "GROUP", "whose members may use the socket (default: " OPTIONS_DEFAULT_SOCKET_GROUP ")", true },
 	[FLAG_BRIDGE] = { 0, "bridge", "NAME", "the bridge pods are on (default: " OPTIONS_DEFAULT_BRIDGE ")", true },
 	[FLAG_POD_CIDR] = { 0, "pod-cidr", "CIDR", "addresses of pods (default: " OPTIONS_DEFAULT_POD_CIDR ")", true },
+	[FLAG_CGROUP_PARENT] = { 0, "cgroup-parent", "PATH", "the control group that those of pods are made below (default: " OPTIONS_DEFAULT_CGROUP_PARENT ")", true },
+	[FLAG_IMAGE_GC] = { 0, "image-gc", "HIGH:LOW", "collect unneeded images from HIGH down to LOW percent of the disk, or off (default: " OPTIONS_DEFAULT_IMAGE_GC ")", true },
 	[FLAG_LOG_LEVEL] = { 0, "log-level", "LEVEL", "error, warn, info or debug (default: info)", true },
 	[FLAG_CONFIRM_PRUNE] = { 0, "confirm-prune", "REVISION", "let this revision delete most of a large app, or everything", false },
 	[FLAG_DRY_RUN] = { 0, "dry-run", NULL, "print the plan: exit status 0 nothing to do, 1 changes, 2 errors", false },
 	[FLAG_OUTPUT] = { 'o', "output", "FORMAT", "of a dry run: text or json", false },
+	[FLAG_CHECK_CONFIG] = { 0, "check-config", NULL, "read the whole configuration, say what is wrong with it: exit status 0 or 2", false },
 	[FLAG_HELP] = { 'h', "help", NULL, "print this help", false },
 	[FLAG_VERSION] = { 0, "version", NULL, "print the version", false },
 	/* clang-format on */
@@ -192,16 +248,20 @@ static const struct options_flag flags[FLAG_N_] = {
 
 static const set_fn setters[FLAG_N_] = {
 	[FLAG_CONFIG] = set_config,
+	[FLAG_SOURCES_DIR] = set_sources_dir,
 	[FLAG_STATE_DIR] = set_state_dir,
 	[FLAG_RUN_DIR] = set_run_dir,
 	[FLAG_SOCKET] = set_socket,
 	[FLAG_SOCKET_GROUP] = set_socket_group,
 	[FLAG_BRIDGE] = set_bridge,
 	[FLAG_POD_CIDR] = set_pod_cidr,
+	[FLAG_CGROUP_PARENT] = set_cgroup_parent,
+	[FLAG_IMAGE_GC] = set_image_gc,
 	[FLAG_LOG_LEVEL] = set_log_level,
 	[FLAG_CONFIRM_PRUNE] = set_confirm_prune,
 	[FLAG_DRY_RUN] = set_dry_run,
 	[FLAG_OUTPUT] = set_output,
+	[FLAG_CHECK_CONFIG] = set_check_config,
 	[FLAG_HELP] = set_help,
 	[FLAG_VERSION] = set_version,
 };
@@ -215,12 +275,14 @@ const struct options_flag *options_flags(size_t *ret_n)
 void options_deinit(struct options *o)
 {
 	free(o->config);
+	free(o->sources_dir);
 	free(o->state_dir);
 	free(o->run_dir);
 	free(o->socket);
 	free(o->socket_group);
 	free(o->bridge);
 	free(o->pod_cidr);
+	free(o->cgroup_parent);
 	free(o->confirm_prune);
 	strlist_deinit(&o->sources);
 	*o = (struct options){};
@@ -293,23 +355,36 @@ static int parse_line(struct options *o, char *line, struct err *err)
 	return err_invalid(err, "unknown key '%s'", line);
 }
 
+/* One more error of the file; the first decides of what kind they are. */
+static void add_error(struct err *all, const char *name, size_t line, const struct err *one)
+{
+	autofree char *before = all->code ? mem_asprintf("%s\n", all->message) : mem_strdup("");
+
+	(void)err_set(all, one->kind, one->code, NULL, "%s%s:%zu: %s", before, name, line,
+		      one->message);
+}
+
 int options_parse_file(struct options *o, const char *name, const char *text, size_t n,
 		       struct err *err)
 {
 	autostrlist lines = {};
+	struct err all = {};
 
 	if (memchr(text, '\0', n))
 		return err_invalid(err, "%s: contains a NUL byte", name);
 	strlist_split(&lines, text, '\n');
 	for (size_t i = 0; i < lines.n; i++) {
 		char *line = trim(lines.items[i]);
+		struct err one = {};
 
 		if (*line == '\0' || *line == '#')
 			continue;
-		if (parse_line(o, line, err) < 0)
-			return err_wrap(err, "%s:%zu", name, i + 1);
+		if (parse_line(o, line, &one) < 0)
+			add_error(&all, name, i + 1, &one);
 	}
-	return 0;
+	if (all.code)
+		*err = all;
+	return all.code;
 }
 
 static int read_file(struct options *o, const char *path, bool must_exist, struct err *err)
@@ -318,11 +393,11 @@ static int read_file(struct options *o, const char *path, bool must_exist, struc
 	size_t n;
 	int r;
 
-	r = fs_read_at(&text, &n, AT_FDCWD, path, CONFIG_MAX_BYTES);
+	r = trusted_read(&text, &n, path, 022, CONFIG_MAX_BYTES, err);
 	if (r == -ENOENT && !must_exist)
 		return 0;
 	if (r < 0)
-		return err_errno(err, r, "read configuration file '%s'", path);
+		return err_wrap(err, "read configuration file");
 	r = options_parse_file(o, path, text, n, err);
 	if (r < 0)
 		return r;
@@ -440,6 +515,7 @@ static void fill_defaults(struct options *o)
 {
 	make_sources_absolute(o);
 	set_default(&o->config, "");
+	set_default(&o->sources_dir, OPTIONS_DEFAULT_SOURCES_DIR);
 	set_default(&o->state_dir, OPTIONS_DEFAULT_STATE_DIR);
 	if (!o->run_dir)
 		o->run_dir = str_eq(o->state_dir, OPTIONS_DEFAULT_STATE_DIR)
@@ -450,7 +526,10 @@ static void fill_defaults(struct options *o)
 	set_default(&o->socket_group, OPTIONS_DEFAULT_SOCKET_GROUP);
 	set_default(&o->bridge, OPTIONS_DEFAULT_BRIDGE);
 	set_default(&o->pod_cidr, OPTIONS_DEFAULT_POD_CIDR);
+	set_default(&o->cgroup_parent, OPTIONS_DEFAULT_CGROUP_PARENT);
 	set_default(&o->confirm_prune, "");
+	if (o->image_gc_high == 0)
+		(void)set_image_gc(o, OPTIONS_DEFAULT_IMAGE_GC, NULL);
 }
 
 static int check(const struct options *o, struct err *err)
@@ -459,8 +538,10 @@ static int check(const struct options *o, struct err *err)
 		return 0;
 	if (o->output_json && o->mode != OPTIONS_DRY_RUN)
 		return err_invalid(err, "--output belongs to --dry-run");
-	if (o->sources.n == 0)
-		return err_invalid(err, "no SOURCE: name a folder or a git repository");
+	if (o->sources.n == 0 && !o->sources_dir_given && access(o->sources_dir, F_OK) < 0)
+		return err_invalid(
+			err, "no SOURCE: name a folder or a git repository, or configure one in %s",
+			o->sources_dir);
 	return 0;
 }
 
@@ -481,8 +562,12 @@ int options_parse(struct options *ret, int argc, char **argv, struct err *err)
 		if (r < 0)
 			return r;
 	}
-	if (first.sources.n > 0)
+	if (first.sources.n > 0) {
 		strlist_deinit(&o.sources);
+		free(o.sources_dir);
+		o.sources_dir = mem_strdup("");
+		o.sources_dir_given = false;
+	}
 	p.next = 1;
 	(void)parse_arguments(&o, &p);
 	fill_defaults(&o);

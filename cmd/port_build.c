@@ -79,6 +79,16 @@ static void cancel_older(struct host *h, const char *id)
 	}
 }
 
+/* The same question again: its answer is on the way. */
+static bool is_under_way(const struct host *h, const char *id)
+{
+	for (size_t i = 0; i < h->n_build_jobs; i++) {
+		if (str_eq(h->build_jobs[i]->id, id))
+			return true;
+	}
+	return false;
+}
+
 static struct build_job *job_new(struct host *h, const char *id, struct revision *rev,
 				 const json_t *image)
 {
@@ -144,6 +154,8 @@ void port_build_plan(void *data, const char *id, const char *source, const char 
 	struct err err = {0};
 	int r = rev ? 0 : superseded(&err, revision);
 
+	if (is_under_way(h, id))
+		return;
 	if (r == 0)
 		r = revision_view_build_request(&request, rev, image, h->options->state_dir,
 						revision_content_dir(rev), &err);
@@ -262,6 +274,8 @@ void port_build_run(void *data, const char *id, const char *source, const char *
 	struct err err = {0};
 	int r;
 
+	if (is_under_way(h, id))
+		return;
 	if (!rev) {
 		(void)superseded(&err, revision);
 		reconciler_build_done(h->reconciler, id, NULL, &err);

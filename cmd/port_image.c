@@ -105,6 +105,15 @@ static void fail(struct host *h, const char *ref, struct err *err)
 	reconciler_image_done(h->reconciler, ref, NULL, err);
 }
 
+static bool is_under_way(const struct host *h, const char *ref)
+{
+	for (size_t i = 0; i < h->n_image_jobs; i++) {
+		if (str_eq(h->image_jobs[i]->ref, ref))
+			return true;
+	}
+	return false;
+}
+
 void port_image_get(void *data, const char *ref)
 {
 	struct host *h = data;
@@ -114,6 +123,8 @@ void port_image_get(void *data, const char *ref)
 	struct err err = {0};
 	int r;
 
+	if (is_under_way(h, ref))
+		return;
 	r = find(h, ref, digest, &err);
 	if (r == 0)
 		r = err_set(

@@ -5,11 +5,13 @@
 #include <assert.h>
 #include <signal.h>
 #include <string.h>
+#include <systemd/sd-daemon.h>
 #include <unistd.h>
 
 #include "base/json.h"
 #include "base/log.h"
 #include "cmd/host.h"
+#include "runtime/imageconfig.h"
 
 static void on_sandbox_ready(const char *uid, const char *ip, void *data)
 {
@@ -89,6 +91,8 @@ int port_pod_start(struct host *h, struct err *err)
 		.run_dir = h->options->run_dir,
 		.bridge = h->options->bridge,
 		.pod_cidr = h->options->pod_cidr,
+		.cgroup_parent = h->options->cgroup_parent,
+		.monitors_apart = sd_booted() > 0,
 		.images = h->images,
 		.layers = h->layers,
 	};
@@ -122,24 +126,39 @@ void port_pod_container_start(void *data, const json_t *request)
 					    &err);
 }
 
-/* The stop signal of the container's image, by number or name, as its configuration writes it. */
-static int stop_signal(struct host *h, const char *uid, const char *name)
+/* The element called NAME of a pod's list of containers and the one of init containers, or NULL. */
+static const json_t *named(const json_t *pod, const char *const lists[2], const char *name)
 {
-	const json_t *pod = store_get_uid(h->store, uid);
-	_cleanup_(image_freep) struct image *image = NULL;
-	json_t *status;
-	struct err err = {0};
+	json_t *element;
 	size_t i;
 
-	json_array_foreach(json_path(pod, "status.containerStatuses"), i, status) {
-		const char *id = json_path_str(status, "imageID", "");
-
-		if (!str_eq(json_path_str(status, "name", ""), name) || !digest_valid(id))
-			continue;
-		if (image_store_load(h->images, id, &image, &err) == 0 &&
-		    image->config.stop_signal > 0)
-			return image->config.stop_signal;
+	for (size_t l = 0; l < 2; l++) {
+		json_array_foreach(json_path(pod, lists[l]), i, element) {
+			if (str_eq(json_path_str(element, "name", ""), name))
+				return element;
+		}
 	}
+	return NULL;
+}
+
+/* The stop signal of the container's spec, else of its image, else SIGTERM. */
+static int stop_signal(struct host *h, const char *uid, const char *name)
+{
+	static const char *const specs[] = {"spec.containers", "spec.initContainers"};
+	static const char *const statuses[] = {"status.containerStatuses",
+					       "status.initContainerStatuses"};
+	const json_t *pod = store_get_uid(h->store, uid);
+	const char *id = json_path_str(named(pod, statuses, name), "imageID", "");
+	int signo = imageconfig_parse_signal(
+		json_path_str(named(pod, specs, name), "lifecycle.stopSignal", ""));
+	_cleanup_(image_freep) struct image *image = NULL;
+	struct err err = {0};
+
+	if (signo > 0)
+		return signo;
+	if (digest_valid(id) && image_store_load(h->images, id, &image, &err) == 0 &&
+	    image->config.stop_signal > 0)
+		return image->config.stop_signal;
 	return SIGTERM;
 }
 
@@ -161,6 +180,13 @@ void port_pod_down(void *data, const char *uid)
 
 	if (pod_down(h->pods, uid, &err) < 0)
 		log_error("a pod cannot be taken down", LOG_KV("pod", uid), LOG_ERR(&err));
+}
+
+bool port_pod_container_lives(void *data, const char *uid, const char *name, unsigned int attempt)
+{
+	struct host *h = data;
+
+	return pod_container_lives(h->pods, uid, name, attempt);
 }
 
 /* ---- logs ---- */

@@ -24,6 +24,7 @@ struct app_view {
 struct revision_view {
 	struct revision *rev;
 	struct manifest_input input;
+	json_t *policy;
 	struct app_view *apps;
 	struct manifest_app *list;
 	size_t n_apps;
@@ -139,7 +140,7 @@ static void view_entry(struct revision_view *v, const struct revision_entry *e)
 
 static const char *const no_strings[] = {NULL};
 
-struct revision_view *revision_view_new(struct revision *rev)
+struct revision_view *revision_view_new(struct revision *rev, const json_t *policy)
 {
 	struct revision_view *v = NEW(struct revision_view);
 	size_t n;
@@ -158,7 +159,9 @@ struct revision_view *revision_view_new(struct revision *rev)
 			a->dockerfiles.n ? (const char *const *)a->dockerfiles.items : no_strings;
 		v->list[i] = a->app;
 	}
-	v->input = (struct manifest_input){.apps = v->list, .n_apps = v->n_apps};
+	v->policy = json_deep_copy(policy);
+	v->input =
+		(struct manifest_input){.apps = v->list, .n_apps = v->n_apps, .policy = v->policy};
 	return v;
 }
 
@@ -174,6 +177,7 @@ struct revision_view *revision_view_free(struct revision_view *view)
 	free(view->apps);
 	free(view->list);
 	revision_unref(view->rev);
+	json_decref(view->policy);
 	free(view);
 	return NULL;
 }

@@ -21,8 +21,9 @@ json_t *revision_view_apps(const struct revision *rev);
 
 struct revision_view;
 
-/* The input of decoding REV (referenced while the view lives). Owned by the caller. */
-struct revision_view *revision_view_new(struct revision *rev);
+/* The input of decoding REV (referenced while the view lives) under POLICY (copied; as in
+ * reconciler/validate.h). Owned by the caller. */
+struct revision_view *revision_view_new(struct revision *rev, const json_t *policy);
 
 /* NULL is fine; returns NULL. */
 struct revision_view *revision_view_free(struct revision_view *view);

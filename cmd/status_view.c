@@ -34,7 +34,7 @@ static const struct {
 	{"Invalid", RED, true, true},       {"Progressing", YELLOW, false, false},
 	{"Building", YELLOW, false, false}, {"Waiting", YELLOW, false, false},
 	{"Built", GREEN, true, false},      {"Failed", RED, true, true},
-	{"Pending", YELLOW, false, false},
+	{"Pending", YELLOW, false, false},  {"NotConfigured", YELLOW, true, false},
 };
 
 void status_model_init(struct status_model *m)
@@ -143,6 +143,37 @@ static bool pod_is_well(const json_t *row)
 	       strncmp(ready, slash + 1, (size_t)(slash - ready)) == 0;
 }
 
+static const json_t *condition(const json_t *row, const char *type)
+{
+	size_t i;
+	json_t *c;
+
+	json_array_foreach(json_path(row, "object.status.conditions"), i, c) {
+		if (str_eq(json_path_str(c, "type", ""), type))
+			return c;
+	}
+	return NULL;
+}
+
+static bool source_is_current(const json_t *row)
+{
+	return !str_eq(json_path_str(condition(row, "ConfigurationCurrent"), "status", ""),
+		       "False");
+}
+
+/* Is one of the apps asked for from this source? */
+static bool source_wanted(const struct status_style *style, const json_t *row)
+{
+	size_t i;
+	json_t *app;
+
+	json_array_foreach(json_path(row, "object.status.apps"), i, app) {
+		if (app_wanted(style, json_string_value(app)))
+			return true;
+	}
+	return style->n_apps == 0;
+}
+
 static bool shown(const struct status_style *style, enum status_list list, const json_t *row)
 {
 	switch (list) {
@@ -150,6 +181,9 @@ static bool shown(const struct status_style *style, enum status_list list, const
 		return app_wanted(style, json_path_str(row, "object.metadata.name", ""));
 	case STATUS_PODS:
 		return app_wanted(style, app_of(row)) && !pod_is_well(row);
+	case STATUS_SOURCES:
+		return source_wanted(style, row) &&
+		       (!str_eq(cell(row, "Phase"), "Ready") || !source_is_current(row));
 	default:
 		return app_wanted(style, app_of(row));
 	}
@@ -339,6 +373,40 @@ static void pod_row(struct view_row *ret, const char *key, const json_t *row)
 		ret->note = escaped(message);
 }
 
+static void add_note_line(struct strbuf *note, const char *before, const char *text)
+{
+	if (!*text)
+		return;
+	strbuf_adds(note, note->len > 0 ? "\n" : "");
+	strbuf_adds(note, before);
+	strbuf_add_escaped(note, text, strlen(text));
+}
+
+static void source_row(struct view_row *ret, const char *key, const json_t *row)
+{
+	autostrbuf note = STRBUF_INIT;
+	autostrbuf apps = STRBUF_INIT;
+	size_t i;
+	json_t *app;
+
+	json_array_foreach(json_path(row, "object.status.apps"), i, app) {
+		strbuf_addf(&apps, "%s%s", i ? ", " : "", json_string_value(app));
+	}
+	add_note_line(&note, "", json_path_str(row, "object.status.message", ""));
+	add_note_line(&note, "remedy: ", json_path_str(row, "object.status.remedy", ""));
+	if (!str_eq(cell(row, "Phase"), "Ready"))
+		add_note_line(&note, "its apps: ", strbuf_str(&apps));
+	if (!source_is_current(row))
+		add_note_line(&note, "the newest configuration is not used: ",
+			      json_path_str(condition(row, "ConfigurationCurrent"), "message", ""));
+	ret->cells[0] = short_key(key);
+	ret->cells[1] = escaped(cell(row, "Phase"));
+	ret->cells[2] = escaped(cell(row, "Reason"));
+	ret->cells[3] = escaped(cell(row, "Location"));
+	ret->colour = colour_of(cell(row, "Phase"));
+	ret->note = note.len > 0 ? strbuf_take(&note) : NULL;
+}
+
 static const struct section {
 	enum status_list list;
 	const char *headers[COLUMNS_MAX];
@@ -350,6 +418,7 @@ static const struct section {
 	{ STATUS_DEPLOYMENTS, { "DEPLOYMENT", "READY", "ROLLOUT", "" }, deployment_row, "deployment" },
 	{ STATUS_BUILDS, { "BUILD", "PHASE", "PROGRESS", "", "" }, build_row, "build" },
 	{ STATUS_PODS, { "POD NOT READY", "STATUS", "READY", "RESTARTS", "AGE" }, pod_row, "pod" },
+	{ STATUS_SOURCES, { "SOURCE", "PHASE", "REASON", "LOCATION" }, source_row, "source" },
 	/* clang-format on */
 };
 
@@ -582,10 +651,9 @@ void status_view_add_changes(struct strbuf *out, const struct status_model *m,
 json_t *status_view_json(const struct status_model *m, const struct status_style *style)
 {
 	static const char *const names[STATUS_LIST_N_] = {
-		[STATUS_APPS] = "apps",
-		[STATUS_DEPLOYMENTS] = "deployments",
-		[STATUS_PODS] = "pods",
-		[STATUS_BUILDS] = "builds",
+		[STATUS_APPS] = "apps",       [STATUS_DEPLOYMENTS] = "deployments",
+		[STATUS_PODS] = "pods",       [STATUS_BUILDS] = "builds",
+		[STATUS_SOURCES] = "sources",
 	};
 	json_t *document = json_object();
 
@@ -595,8 +663,12 @@ json_t *status_view_json(const struct status_model *m, const struct status_style
 		json_t *row;
 
 		json_object_foreach(m->rows[l], key, row) {
-			if (l == STATUS_PODS ? app_wanted(style, app_of(row))
-					     : shown(style, (enum status_list)l, row))
+			bool wanted = l == STATUS_PODS ? app_wanted(style, app_of(row))
+				      : l == STATUS_SOURCES
+					      ? source_wanted(style, row)
+					      : shown(style, (enum status_list)l, row);
+
+			if (wanted)
 				(void)json_array_append(list, json_object_get(row, "object"));
 		}
 		json_set(document, names[l], list);
@@ -606,10 +678,22 @@ json_t *status_view_json(const struct status_model *m, const struct status_style
 
 /* Verdict */
 
+static bool source_failed(const struct status_model *m, const struct status_style *style)
+{
+	const char *key;
+	json_t *row;
+
+	json_object_foreach(m->rows[STATUS_SOURCES], key, row) {
+		if (source_wanted(style, row) && str_eq(cell(row, "Phase"), "Failed"))
+			return true;
+	}
+	return false;
+}
+
 int status_view_exit(const struct status_model *m, const struct status_style *style)
 {
 	bool settled = true;
-	bool bad = false;
+	bool bad = source_failed(m, style);
 	const char *key;
 	json_t *row;
 

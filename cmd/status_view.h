@@ -10,7 +10,14 @@
 
 #include "base/strbuf.h"
 
-enum status_list { STATUS_APPS, STATUS_DEPLOYMENTS, STATUS_PODS, STATUS_BUILDS, STATUS_LIST_N_ };
+enum status_list {
+	STATUS_APPS,
+	STATUS_DEPLOYMENTS,
+	STATUS_PODS,
+	STATUS_BUILDS,
+	STATUS_SOURCES,
+	STATUS_LIST_N_
+};
 
 /*
  * All rows by key "namespace/name": {"object": the document, "cells": {column name: text}}. The
@@ -43,18 +50,19 @@ void status_view_add(struct strbuf *out, const struct status_model *m,
 		     const struct status_style *style);
 
 /*
- * Append one line for each app, deployment, build and unwell pod that is not as it was told before;
- * TOLD (an object) remembers.
+ * Append one line for each app, deployment, build, unwell source and pod that is not as it was told
+ * before; TOLD (an object) remembers.
  */
 void status_view_add_changes(struct strbuf *out, const struct status_model *m,
 			     const struct status_style *style, json_t *told);
 
-/* The documents as {"apps": [...], "deployments": [...], "pods": [...], "builds": [...]}. Owned by
- * the caller. */
+/* The documents as {"apps": [...], "deployments": [...], "pods": [...], "builds": [...], "sources":
+ * [...]}. Owned by the caller. */
 json_t *status_view_json(const struct status_model *m, const struct status_style *style);
 
 /* True when every app is Verified, Held or Invalid and there is one. */
 bool status_view_settled(const struct status_model *m, const struct status_style *style);
 
-/* COMMAND_EXIT_OK, COMMAND_EXIT_FAILED (something is held or invalid) or COMMAND_EXIT_UNSETTLED. */
+/* COMMAND_EXIT_OK, COMMAND_EXIT_FAILED (something is held or invalid, or a source cannot be read)
+ * or COMMAND_EXIT_UNSETTLED. */
 int status_view_exit(const struct status_model *m, const struct status_style *style);

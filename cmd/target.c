@@ -10,7 +10,8 @@
 #include "base/str.h"
 #include "cmd/http_client.h"
 
-static const enum kind all_kinds[] = {KIND_POD, KIND_SERVICE, KIND_DEPLOYMENT, KIND_REPLICASET};
+static const enum kind all_kinds[] = {KIND_POD, KIND_SERVICE, KIND_DEPLOYMENT, KIND_REPLICASET,
+				      KIND_JOB};
 
 static int unknown_kind(const char *word, struct err *err)
 {

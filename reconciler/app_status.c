@@ -11,7 +11,7 @@
 static json_t *brief(const json_t *set)
 {
 	json_t *out = json_object();
-	static const char *const members[] = {"revision", "inputs", "since"};
+	static const char *const members[] = {"n", "revision", "inputs", "since"};
 
 	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
 		json_t *value = json_object_get(set, members[i]);
@@ -48,9 +48,24 @@ static void event_of_phase(struct reconciler *r, const json_t *o, const char *ph
 {
 	if (str_eq(phase, "Held") || str_eq(phase, "Invalid"))
 		events_warning(r, o, "recond", *reason ? reason : phase, "%s", message);
-	else if (str_eq(phase, "Verified"))
-		events_normal(r, o, "recond", "Verified", "revision %s is up",
-			      json_path_str(o, "status.effective.revision", ""));
+}
+
+/* What people may ask next depends on these. */
+static void add_record(json_t *status, const struct app *app)
+{
+	const json_t *rollout = rollout_of(app), *held = json_object_get(app->doc, "held");
+	const char *paused = json_path_str(app->doc, "paused", "");
+
+	if (rollout)
+		json_set(status, "rollout", brief(rollout));
+	if (held)
+		json_set(status, "held",
+			 json_pack("{s:s, s:s, s:s, s:s}", "kind", json_path_str(held, "kind", ""),
+				   "revision", json_path_str(held, "revision", ""), "since",
+				   json_path_str(held, "since", ""), "restored",
+				   json_path_str(held, "restored", "")));
+	if (*paused)
+		json_set(status, "pausedSince", json_text(paused));
 }
 
 void app_status_write(struct reconciler *r, const struct app *app, const char *phase,
@@ -66,6 +81,8 @@ void app_status_write(struct reconciler *r, const struct app *app, const char *p
 	copy = json_deep_copy(live);
 	changed = !str_eq(json_path_str(live, "status.phase", ""), phase) ||
 		  !str_eq(json_path_str(live, "status.reason", ""), reason);
+	if (app->source) /* it may have been taken over */
+		json_path_set_new(copy, "spec.source", json_text(app->source));
 	status = json_object();
 	json_set(status, "phase", json_text(phase));
 	json_set(status, "reason", json_text(reason));
@@ -74,6 +91,7 @@ void app_status_write(struct reconciler *r, const struct app *app, const char *p
 		 json_pack("{s:s, s:s}", "revision", app->revision ? app->revision : "", "inputs",
 			   app->inputs ? app->inputs : ""));
 	json_set(status, "effective", brief(json_object_get(app->doc, "effective")));
+	add_record(status, app);
 	json_set(status, "errors", list_member(app->decoded, "errors"));
 	json_set(status, "notes", list_member(app->decoded, "notes"));
 	json_set(copy, "status", status);

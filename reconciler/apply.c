@@ -9,7 +9,9 @@
 
 #include "base/strbuf.h"
 #include "reconciler/controllers/deployment.h"
+#include "reconciler/controllers/job.h"
 #include "reconciler/events.h"
+#include "reconciler/jobspec.h"
 #include "reconciler/sync_priv.h"
 
 #define GUARD_MIN_OBJECTS 10
@@ -112,15 +114,20 @@ static size_t source_object_count(struct reconciler *r, const char *source)
 
 /* The app that KEY moved to: another one, as its source has it now, asks for it. NULL: none does.
  */
-static struct app *heir(struct application *x, const char *key)
+static struct app *heir(struct reconciler *r, const struct app *app, const char *key)
 {
-	for (size_t i = 0; i < x->r->apps->n_apps; i++) {
-		struct app *a = x->r->apps->apps[i];
+	for (size_t i = 0; i < r->apps->n_apps; i++) {
+		struct app *a = r->apps->apps[i];
 
-		if (a != x->app && asks_for(a, key))
+		if (a != app && asks_for(a, key))
 			return a;
 	}
 	return NULL;
+}
+
+bool apply_elsewhere(struct reconciler *r, const struct app *app, const char *key)
+{
+	return heir(r, app, key) != NULL;
 }
 
 static int check_guard(struct application *x, struct err *err)
@@ -132,9 +139,10 @@ static int check_guard(struct application *x, struct err *err)
 	json_array_foreach(ledger(x->app), i, entry) {
 		const char *key = json_string_value(entry);
 
-		gone += !wanted(x->objects, key) && !heir(x, key);
+		gone += !wanted(x->objects, key) && !heir(x->r, x->app, key);
 	}
-	if (gone == 0 || str_eq(x->r->confirm_prune, x->app->revision))
+	if (gone == 0 || str_eq(x->r->confirm_prune, x->app->revision) ||
+	    str_eq(json_path_str(x->app->doc, "approved", ""), x->app->revision))
 		return 0;
 	if (!everything && (total < GUARD_MIN_OBJECTS || gone * 2 <= total))
 		return 0;
@@ -201,7 +209,9 @@ static int check_objects(struct application *x, struct err *err)
 			store_get(x->r->store, object_kind(o), object_namespace(o), object_name(o));
 		int r;
 
-		if (!live)
+		autofree char *key = app_object_key(o);
+
+		if (!live || json_list_has(x->request->skip, key))
 			continue;
 		r = check_owner(x, live, err);
 		if (r == 0)
@@ -232,6 +242,10 @@ static void keep_server_fields(json_t *o, const json_t *live)
 	if (json_path(live, "metadata.ownerReferences"))
 		json_path_set_new(o, "metadata.ownerReferences",
 				  json_incref(json_path(live, "metadata.ownerReferences")));
+	if (object_kind(o) == KIND_JOB) {
+		json_path_set_new(o, "metadata.uid", json_text(object_uid(live)));
+		(void)jobspec_generate(o);
+	}
 }
 
 /* A Pod's spec does not change in place: the old one goes, the new one comes when its name is free.
@@ -248,6 +262,28 @@ static bool replace_pod(struct application *x, const json_t *live, const json_t 
 		return false;
 	reconciler_delete(x->r, live);
 	x->waiting++;
+	return true;
+}
+
+/*
+ * A Job runs once: what made it the work it is does not change in place, and what is complete is
+ * not run again. True when there is nothing (more) to write.
+ */
+static bool settle_job(struct application *x, const json_t *live, const json_t *o)
+{
+	autofree char *changed = live ? jobspec_frozen(live, o) : NULL;
+
+	if (live && !changed && !object_deleting(live))
+		return false;
+	if (live) {
+		job_remember(x->r, live);
+		reconciler_delete(x->r, live);
+	}
+	if (job_was_done(x->r, o))
+		return true;
+	if (!job_leaves_pods(x->r, object_namespace(o), object_name(o)))
+		return false;
+	x->waiting++; /* two runs of one Job never overlap */
 	return true;
 }
 
@@ -272,6 +308,11 @@ static void write_object(struct application *x, const json_t *o)
 	if (namespace_is_going(x->r, o)) {
 		x->waiting++; /* written when the old one is gone */
 		return;
+	}
+	if (kind == KIND_JOB) {
+		if (settle_job(x, live, o))
+			return;
+		live = store_get(x->r->store, kind, object_namespace(o), object_name(o));
 	}
 	if (!live) {
 		(void)store_create(x->r->store, copy, NULL);
@@ -343,6 +384,17 @@ static void hand_over(struct application *x, struct app *to, const json_t *live,
 	reconciler_queue(x->r, WORK_APP, to->name);
 }
 
+/* What the app no longer has may run again when it comes back. */
+static void forget_job(struct reconciler *r, const char *key)
+{
+	autostrlist parts = {0};
+
+	strlist_split(&parts, key, '/');
+	assert(parts.n == 3);
+	if (str_eq(parts.items[0], kind_info(KIND_JOB)->name))
+		job_forget(r, parts.items[1], parts.items[2]);
+}
+
 static void prune(struct application *x)
 {
 	autojson *kept = json_array(), *old = json_deep_copy(ledger(x->app));
@@ -357,9 +409,11 @@ static void prune(struct application *x)
 			json_array_insert_new(kept, 0, json_text(key));
 			continue;
 		}
-		if (!live || !str_eq(owner, x->app->name))
+		if (!live || !str_eq(owner, x->app->name)) {
+			forget_job(x->r, key);
 			continue; /* gone, or another app's by now */
-		to = object_deleting(live) ? NULL : heir(x, key);
+		}
+		to = object_deleting(live) ? NULL : heir(x->r, x->app, key);
 		if (to) {
 			hand_over(x, to, live, key);
 			continue;

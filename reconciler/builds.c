@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "reconciler/controllers/pod_plan.h"
+#include "reconciler/effects_priv.h"
 #include "reconciler/events.h"
 #include "reconciler/sync_priv.h"
 
@@ -240,6 +241,8 @@ static void drop(struct reconciler *r, size_t i)
 	struct apps *a = r->apps;
 
 	queue_remove(r->queue, WORK_BUILD, a->builds[i]->id);
+	if (a->builds[i]->asked)
+		effects_answered(r, QUESTION_BUILD, a->builds[i]->asked, NULL);
 	app_build_free(a->builds[i]);
 	a->builds[i] = a->builds[--a->n_builds];
 }
@@ -268,6 +271,36 @@ void builds_drop_app(struct reconciler *r, const char *app)
 	for (size_t i = r->apps->n_builds; i > 0; i--) {
 		if (str_eq(r->apps->builds[i - 1]->app, app))
 			drop(r, i - 1);
+	}
+}
+
+void builds_note_inputs(struct reconciler *r, const struct app_build *b, json_t *inputs)
+{
+	json_t *ref;
+	size_t i;
+
+	if (json_object_get(inputs, b->id))
+		return;
+	json_set(inputs, b->id, json_text(b->inputs));
+	json_array_foreach(b->bases, i, ref) {
+		const struct app_build *base = builds_for_ref(r, b->source, json_string_value(ref));
+
+		if (base)
+			builds_note_inputs(r, base, inputs);
+	}
+}
+
+void builds_try_again(struct reconciler *r, const char *app)
+{
+	for (size_t i = 0; i < r->apps->n_builds; i++) {
+		struct app_build *b = r->apps->builds[i];
+
+		if (!str_eq(b->app, app) || b->state != BUILD_FAILED)
+			continue;
+		b->n_failures = 0;
+		b->retry_ms = 0;
+		build_move(b, BUILD_NEW);
+		reconciler_queue(r, WORK_BUILD, b->id);
 	}
 }
 
@@ -458,6 +491,7 @@ void reconciler_build_planned(struct reconciler *r, const char *id, const json_t
 	struct app_build *b = asked_by(r->apps, id);
 	const char *current;
 
+	effects_answered(r, QUESTION_BUILD, id, NULL);
 	if (!b || b->state != BUILD_PLANNING)
 		return;
 	if (!planned) {
@@ -496,6 +530,7 @@ void reconciler_build_done(struct reconciler *r, const char *id, const char *dig
 {
 	struct app_build *b = asked_by(r->apps, id);
 
+	effects_answered(r, QUESTION_BUILD, id, NULL);
 	if (!b || b->state != BUILD_RUNNING)
 		return;
 	if (!digest) {

@@ -151,14 +151,15 @@ static void volume_default(json_t *volume)
 		json_set(volume, "emptyDir", json_object());
 }
 
+static const char *const container_lists[] = {"containers", "initContainers"};
+
 static void pod_spec_defaults(json_t *spec)
 {
-	static const char *const lists[] = {"containers", "initContainers"};
 	json_t *element;
 	size_t i;
 
-	for (size_t l = 0; l < ARRAY_SIZE(lists); l++)
-		json_array_foreach(json_object_get(spec, lists[l]), i, element) {
+	for (size_t l = 0; l < ARRAY_SIZE(container_lists); l++)
+		json_array_foreach(json_object_get(spec, container_lists[l]), i, element) {
 			pull_policy_default(element);
 		}
 	json_array_foreach(json_object_get(spec, "volumes"), i, element) {
@@ -203,9 +204,10 @@ static void pod_defaults(json_t *o)
 		return;
 	pod_spec_defaults(spec);
 	set_missing(spec, "enableServiceLinks", json_true());
-	json_array_foreach(json_object_get(spec, "containers"), i, container) {
-		pod_container_defaults(container, host_network);
-	}
+	for (size_t l = 0; l < ARRAY_SIZE(container_lists); l++)
+		json_array_foreach(json_object_get(spec, container_lists[l]), i, container) {
+			pod_container_defaults(container, host_network);
+		}
 }
 
 /* ---- the other kinds ---- */
@@ -217,6 +219,25 @@ static void template_defaults(json_t *o)
 
 	if (json_is_object(spec))
 		pod_spec_defaults(spec);
+}
+
+/* One pod to its end when nothing says otherwise; the labels of the pods are the Job's, too. */
+static void job_defaults(json_t *o)
+{
+	json_t *spec = json_object_get(o, "spec");
+	json_t *labels = json_path(spec, "template.metadata.labels");
+	json_t *meta = json_object_get(o, "metadata");
+	bool policy = json_object_get(spec, "podFailurePolicy");
+
+	if (!json_is_object(spec))
+		return;
+	if (!json_object_get(spec, "completions") && !json_object_get(spec, "parallelism"))
+		json_set(spec, "completions", json_integer(1));
+	set_missing(spec, "parallelism", json_integer(1));
+	set_missing(spec, "podReplacementPolicy",
+		    json_text(policy ? "Failed" : "TerminatingOrFailed"));
+	if (json_is_object(labels) && json_object_size(json_object_get(meta, "labels")) == 0)
+		json_set(meta, "labels", json_deep_copy(labels));
 }
 
 static void strategy_defaults(json_t *o)
@@ -376,6 +397,10 @@ void defaults_apply(enum kind kind, json_t *o)
 		template_defaults(o);
 		break;
 	case KIND_REPLICASET:
+		template_defaults(o);
+		break;
+	case KIND_JOB:
+		job_defaults(o);
 		template_defaults(o);
 		break;
 	case KIND_SERVICE:

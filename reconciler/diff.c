@@ -13,6 +13,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "reconciler/defaults.h"
+#include "reconciler/jobspec.h"
 #include "reconciler/object.h"
 #include "reconciler/schema.h"
 #include "reconciler/textdiff.h"
@@ -164,6 +165,8 @@ char *diff_immutable(const json_t *live, const json_t *desired)
 
 	if (!s)
 		return NULL;
+	if (kind == KIND_JOB)
+		return jobspec_frozen(have, want);
 	path = immutable_in(s, have, want, "");
 	if (!path && spec && spec->object)
 		path = immutable_in(spec->object, json_object_get(have, "spec"),

@@ -8,12 +8,16 @@
 
 #include "base/strbuf.h"
 #include "reconciler/controllers/deployment.h"
+#include "reconciler/controllers/deployment_priv.h"
+#include "reconciler/controllers/job.h"
 #include "reconciler/controllers/pod_status.h"
 #include "reconciler/controllers/replicaset.h"
+#include "reconciler/jobspec.h"
 #include "reconciler/sync_priv.h"
 
 /* A missing ConfigMap may still come with another app of the same revision. */
 #define CONFIG_PATIENCE_MS 5000
+#define DEFAULT_DEADLINE_MS 600000
 
 struct follow {
 	struct reconciler *r;
@@ -23,6 +27,12 @@ struct follow {
 	struct err *err;
 };
 
+static void look_again(struct follow *f, uint64_t in_ms)
+{
+	if (in_ms < f->again_ms)
+		f->again_ms = in_ms;
+}
+
 static bool is_config_error(const char *reason)
 {
 	return str_eq(reason, "CreateContainerConfigError") || str_eq(reason, "FailedMount");
@@ -30,20 +40,52 @@ static bool is_config_error(const char *reason)
 
 static int64_t age_ms(struct reconciler *r, const json_t *o)
 {
-	int64_t ns = 0;
+	int64_t ns = reconciler_stamp_ns(r, json_path_str(o, "metadata.creationTimestamp", ""), 0);
 
-	(void)clock_parse_rfc3339(&ns, json_path_str(o, "metadata.creationTimestamp", ""));
 	return (reconciler_realtime_ns(r) - ns) / 1000000;
 }
 
-static void check_pod(struct follow *f, const json_t *pod)
+/* Twice in a row is a loop: the second end starts the back-off, which waits for nothing that could
+ * mend it. */
+static bool check_crash_loop(struct follow *f, const json_t *pod)
+{
+	static const char *const lists[] = {"status.initContainerStatuses",
+					    "status.containerStatuses"};
+	json_t *s;
+	size_t i;
+
+	for (size_t l = 0; l < ARRAY_SIZE(lists); l++) {
+		json_array_foreach(json_path(pod, lists[l]), i, s) {
+			const char *name = json_path_str(s, "name", "");
+
+			if (!str_eq(json_path_str(s, "state.waiting.reason", ""),
+				    "CrashLoopBackOff") ||
+			    str_eq(json_path_str(s, "lastState.terminated.reason", ""),
+				   "StartError"))
+				continue;
+			f->result = FOLLOW_FAILED;
+			(void)err_set(
+				f->err, ERR_INVALID, ENOEXEC, "CrashLoopBackOff",
+				"pod %s: container %s ends with exit code %lld (%s) again and again: `recond logs -p %s -c %s -n %s` shows its output",
+				object_name(pod), name,
+				(long long)json_path_int(s, "lastState.terminated.exitCode", 0),
+				json_path_str(s, "lastState.terminated.reason", ""),
+				object_name(pod), name, object_namespace(pod));
+			return true;
+		}
+	}
+	return false;
+}
+
+/* What stands in the way of POD's start, as far as waiting does not mend it. */
+static void check_obstacle(struct follow *f, const json_t *pod)
 {
 	const char *message = "", *reason = pod_status_failure(pod, &message);
 
 	if (!reason || object_deleting(pod) || f->result == FOLLOW_FAILED)
 		return;
 	if (is_config_error(reason) && age_ms(f->r, pod) < CONFIG_PATIENCE_MS) {
-		f->again_ms = CONFIG_PATIENCE_MS;
+		look_again(f, CONFIG_PATIENCE_MS);
 		return;
 	}
 	f->result = FOLLOW_FAILED;
@@ -51,26 +93,34 @@ static void check_pod(struct follow *f, const json_t *pod)
 		      message);
 }
 
-static void check_pods_of(struct follow *f, const json_t *owner)
+static void check_pod(struct follow *f, const json_t *pod)
+{
+	if (object_deleting(pod) || f->result == FOLLOW_FAILED || check_crash_loop(f, pod))
+		return;
+	check_obstacle(f, pod);
+}
+
+static void check_pods_of(struct follow *f, const json_t *owner,
+			  void (*check)(struct follow *f, const json_t *pod))
 {
 	autojson *pods = store_owned(f->r->store, KIND_POD, owner);
 	json_t *pod;
 	size_t i;
 
 	json_array_foreach(pods, i, pod)
-		check_pod(f, pod);
+		check(f, pod);
 }
 
-/* The ReplicaSet of a Deployment's current template: the one that carries the same revision. */
+/* The ReplicaSet of a Deployment's current template. Its revision does not tell: with Recreate the
+ * Deployment carries the old one's until the last old pod is gone. */
 static const json_t *current_set(struct reconciler *r, const json_t *d)
 {
 	autojson *sets = store_owned(r->store, KIND_REPLICASET, d);
-	const char *revision = object_annotation(d, DEPLOYMENT_REVISION);
 	json_t *rs;
 	size_t i;
 
 	json_array_foreach(sets, i, rs) {
-		if (str_eq(object_annotation(rs, DEPLOYMENT_REVISION), revision))
+		if (rollout_same_template(rs, d))
 			return store_get_uid(r->store, object_uid(rs));
 	}
 	return NULL;
@@ -86,6 +136,21 @@ static void progress(struct follow *f, const json_t *o, int64_t have, int64_t wa
 		    (long long)want);
 }
 
+static void check_deadline(struct follow *f, const json_t *d)
+{
+	const json_t *progressing = object_condition(d, "Progressing");
+
+	if (f->result == FOLLOW_FAILED ||
+	    !str_eq(json_path_str(progressing, "status", ""), "False"))
+		return;
+	f->result = FOLLOW_FAILED;
+	(void)err_set(
+		f->err, ERR_INVALID, ETIME,
+		json_path_str(progressing, "reason", "ProgressDeadlineExceeded"),
+		"deployment %s: %s: `recond get events -n %s` says why its pods are not ready",
+		object_name(d), json_path_str(progressing, "message", ""), object_namespace(d));
+}
+
 static void follow_deployment(struct follow *f, const json_t *d)
 {
 	bool observed = json_path_int(d, "status.observedGeneration", 0) >=
@@ -97,7 +162,26 @@ static void follow_deployment(struct follow *f, const json_t *d)
 		return;
 	progress(f, d, rs ? json_path_int(rs, "status.availableReplicas", 0) : 0, want);
 	if (rs)
-		check_pods_of(f, rs);
+		check_pods_of(f, rs, check_pod);
+	if (observed)
+		check_deadline(f, d);
+}
+
+/* What has no deadline of its own gets a Deployment's default. */
+static void check_age(struct follow *f, const json_t *o)
+{
+	autofree char *what = object_describe(o);
+	int64_t left_ms = DEFAULT_DEADLINE_MS - age_ms(f->r, o);
+
+	if (left_ms > 0) {
+		look_again(f, (uint64_t)left_ms);
+		return;
+	}
+	if (f->result == FOLLOW_FAILED)
+		return;
+	f->result = FOLLOW_FAILED;
+	(void)err_set(f->err, ERR_INVALID, ETIME, "ProgressDeadlineExceeded",
+		      "%s is not up %d s after it was made", what, DEFAULT_DEADLINE_MS / 1000);
 }
 
 static void follow_replicaset(struct follow *f, const json_t *rs)
@@ -110,7 +194,8 @@ static void follow_replicaset(struct follow *f, const json_t *rs)
 	    have == want && json_path_int(rs, "status.replicas", 0) == want)
 		return;
 	progress(f, rs, have, want);
-	check_pods_of(f, rs);
+	check_pods_of(f, rs, check_pod);
+	check_age(f, rs);
 }
 
 /* A Pod that ended with a failure and is not started again stays so. */
@@ -135,6 +220,35 @@ static void follow_pod(struct follow *f, const json_t *pod)
 		pod_failed(f, pod);
 	else
 		check_pod(f, pod);
+	if (!object_deleting(pod))
+		check_age(f, pod);
+}
+
+/* A Job is up when it is complete; a suspended one has nothing to do. */
+static void follow_job(struct follow *f, const json_t *wanted, const json_t *live)
+{
+	autofree char *other = live ? jobspec_frozen(live, wanted) : NULL;
+	const char *reason = "", *message = "";
+
+	if (!live || other) { /* it ran before, or it is still to be made */
+		if (!job_was_done(f->r, wanted))
+			progress(f, wanted, 0, json_path_int(wanted, "spec.completions", 1));
+		return;
+	}
+	if (job_complete(live) || json_path_bool(live, "spec.suspend", false))
+		return;
+	progress(f, live, json_path_int(live, "status.succeeded", 0),
+		 json_path_int(live, "spec.completions", 1));
+	if (f->result == FOLLOW_FAILED)
+		return;
+	if (!job_failed(live, &reason, &message)) {
+		check_pods_of(f, live, check_obstacle); /* its own limit ends a loop */
+		return;
+	}
+	f->result = FOLLOW_FAILED;
+	(void)err_set(f->err, ERR_INVALID, ENOEXEC, reason,
+		      "job %s: %s: `recond logs job/%s -n %s` shows its output", object_name(live),
+		      message, object_name(live), object_namespace(live));
 }
 
 static void follow_one(struct follow *f, const json_t *wanted)
@@ -143,6 +257,10 @@ static void follow_one(struct follow *f, const json_t *wanted)
 	const json_t *live =
 		store_get(f->r->store, kind, object_namespace(wanted), object_name(wanted));
 
+	if (kind == KIND_JOB) {
+		follow_job(f, wanted, live);
+		return;
+	}
 	if (!live) {
 		progress(f, wanted, 0, 1);
 		return;

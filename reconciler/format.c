@@ -382,6 +382,65 @@ static bool is_arg_name(const char *s)
 	return true;
 }
 
+/* As watch/ takes them, so that a wrong one is said where it was written. */
+static bool is_branch(const char *s)
+{
+	bool begins = true;
+
+	if (!*s || strlen(s) > 255 || strstr(s, "..") || strstr(s, "@{") || *s == '-' ||
+	    str_has_suffix(s, "/"))
+		return false;
+	for (; *s; s++) {
+		bool ends = s[1] == '/' || s[1] == '\0';
+
+		if ((unsigned char)*s <= ' ' || *s == 0x7f || strchr("~^:?*[\\", *s))
+			return false;
+		if ((begins && (*s == '/' || *s == '.')) || (ends && *s == '.'))
+			return false;
+		if (!strncmp(s, ".lock", 5) && (s[5] == '/' || s[5] == '\0'))
+			return false;
+		begins = *s == '/';
+	}
+	return true;
+}
+
+/* No name and password before the host: what is secret goes into a header or a file. */
+static bool is_http_url(const char *s)
+{
+	const char *host = str_skip_prefix(s, "https://");
+	size_t n;
+
+	if (!host)
+		host = str_skip_prefix(s, "http://");
+	if (!host || strlen(s) > 2000)
+		return false;
+	for (const char *p = s; *p; p++)
+		if ((unsigned char)*p <= ' ' || (unsigned char)*p >= 0x7f)
+			return false;
+	n = strcspn(host, "/?#");
+	return n > 0 && *host != ':' && !memchr(host, '@', n);
+}
+
+static bool is_header(const char *s)
+{
+	if (!*s || strlen(s) > 100)
+		return false;
+	for (; *s; s++)
+		if (!is_alnum(*s) && !strchr("!#$%&'*+-.^_`|~", *s))
+			return false;
+	return true;
+}
+
+static bool is_user(const char *s)
+{
+	if (!*s || *s == '-' || strlen(s) > 32)
+		return false;
+	for (; *s; s++)
+		if (!is_alnum(*s) && !strchr("_-.", *s))
+			return false;
+	return true;
+}
+
 /* clang-format off */
 static const struct {
 	bool (*check)(const char *s);
@@ -415,6 +474,10 @@ static const struct {
 	[FORMAT_SYSCTL] = { is_sysctl, "must be the name of a sysctl" },
 	[FORMAT_CAPABILITY] = { is_capability, "must be a capability without CAP_, upper case, or ALL" },
 	[FORMAT_ARG_NAME] = { is_arg_name, "must be letters, digits and '_', not beginning with a digit" },
+	[FORMAT_BRANCH] = { is_branch, "must be the name of a git branch" },
+	[FORMAT_HTTP_URL] = { is_http_url, "must be http://HOST/... or https://HOST/..., without a password" },
+	[FORMAT_HEADER] = { is_header, "must be the name of an HTTP header" },
+	[FORMAT_USER] = { is_user, "must be the name of a user" },
 };
 /* clang-format on */
 

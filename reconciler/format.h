@@ -30,6 +30,10 @@ enum format {
 	FORMAT_SYSCTL,
 	FORMAT_CAPABILITY, /* upper case, no CAP_ */
 	FORMAT_ARG_NAME,   /* a build argument: a C identifier */
+	FORMAT_BRANCH,     /* a branch of a git repository */
+	FORMAT_HTTP_URL,   /* http:// or https:// with a host, printable, no credentials */
+	FORMAT_HEADER,     /* the name of an HTTP header */
+	FORMAT_USER,       /* a name in /etc/passwd */
 	FORMAT_N_,
 };
 

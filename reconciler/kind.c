@@ -53,10 +53,20 @@ static const struct kind_info kinds[KIND_N_] = {
 		.plural = "deployments", .singular = "deployment", .short_names = "deploy",
 		.namespaced = true, .from_source = true, .generation = true, .apply_order = 80,
 	},
+	[KIND_JOB] = {
+		.api_version = "batch/v1", .group = "batch", .version = "v1", .name = "Job",
+		.plural = "jobs", .singular = "job", .short_names = "",
+		.namespaced = true, .from_source = true, .generation = true, .apply_order = 85,
+	},
 	[KIND_APP] = {
 		.api_version = "recond.dev/v1", .group = "recond.dev", .version = "v1", .name = "App",
 		.plural = "apps", .singular = "app", .short_names = "",
 		.apply_order = 90,
+	},
+	[KIND_SOURCE] = {
+		.api_version = "recond.dev/v1", .group = "recond.dev", .version = "v1", .name = "Source",
+		.plural = "sources", .singular = "source", .short_names = "src",
+		.from_config = true, .generation = true, .apply_order = 95,
 	},
 	[KIND_EVENT] = {
 		.api_version = "v1", .group = "", .version = "v1", .name = "Event",

@@ -16,9 +16,11 @@ enum kind {
 	KIND_POD,
 	KIND_REPLICASET,
 	KIND_DEPLOYMENT,
+	KIND_JOB,
 	KIND_EVENT,
-	KIND_IMAGE, /* recond.dev/v1: a build */
-	KIND_APP,   /* recond.dev/v1: desired and effective of one app; written by recond alone */
+	KIND_IMAGE,  /* recond.dev/v1: a build */
+	KIND_APP,    /* recond.dev/v1: desired and effective of one app; written by recond alone */
+	KIND_SOURCE, /* recond.dev/v1: where apps come from; configured by files of the operator */
 	KIND_N_,
 };
 
@@ -32,6 +34,7 @@ struct kind_info {
 	const char *short_names; /* comma separated, "" for none: "deploy" */
 	bool namespaced;
 	bool from_source; /* may stand in a manifest */
+	bool from_config; /* may stand in a file of the operator's configuration */
 	bool generation;  /* has metadata.generation, bumped on spec changes */
 	int apply_order;  /* lower is applied first and deleted last */
 };

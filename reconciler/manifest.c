@@ -38,24 +38,31 @@ struct manifest_object *manifest_object_add(struct manifest_state *s, size_t app
 
 /* ---- is it an object, and of which kind ---- */
 
+/* May an object of KIND stand in what is decoded? */
+static bool is_own(const struct manifest_state *s, int kind)
+{
+	const struct kind_info *info = kind_info((enum kind)kind);
+
+	return s->input->configuration ? info->from_config : info->from_source;
+}
+
 /* Kinds of ours that a manifest may hold, NULL-terminated. */
-static const char *const *own_kinds(void)
+static const char *const *own_kinds(const struct manifest_state *s)
 {
 	static const char *names[KIND_N_ + 1];
 	size_t n = 0;
 
 	for (int k = 0; k < KIND_N_; k++)
-		if (kind_info((enum kind)k)->from_source)
+		if (is_own(s, k))
 			names[n++] = kind_info((enum kind)k)->name;
 	names[n] = NULL;
 	return names;
 }
 
-static const char *own_api_version(const char *kind)
+static const char *own_api_version(const struct manifest_state *s, const char *kind)
 {
 	for (int k = 0; k < KIND_N_; k++)
-		if (str_eq(kind_info((enum kind)k)->name, kind) &&
-		    kind_info((enum kind)k)->from_source)
+		if (str_eq(kind_info((enum kind)k)->name, kind) && is_own(s, k))
 			return kind_info((enum kind)k)->api_version;
 	return NULL;
 }
@@ -78,22 +85,22 @@ static bool is_custom(const char *api_version)
 }
 
 /* Say what is wrong with a kind that is not one of ours. */
-static void unknown_kind(struct manifest_app_state *a, const struct finding_place *at,
-			 const char *api_version, const char *kind)
+static void unknown_kind(const struct manifest_state *s, struct manifest_app_state *a,
+			 const struct finding_place *at, const char *api_version, const char *kind)
 {
 	const struct path path = {NULL, "kind", 0}, version_path = {NULL, "apiVersion", 0};
-	const char *version = own_api_version(kind);
-	const char *near = str_nearest(kind, own_kinds());
+	const char *version = own_api_version(s, kind);
+	const char *near = str_nearest(kind, own_kinds(s));
 
 	if (version) {
 		findings_add(&a->errors, at, &version_path, "'%.100s' has no %s (did you mean %s?)",
 			     api_version, kind, version);
-	} else if (is_foreign_kind(kind)) {
+	} else if (!s->input->configuration && is_foreign_kind(kind)) {
 		findings_add(
 			&a->notes, at, &path,
 			"%.100s %s is valid Kubernetes, but not supported yet: the object is left out",
 			api_version, kind);
-	} else if (is_custom(api_version)) {
+	} else if (!s->input->configuration && is_custom(api_version)) {
 		findings_add(&a->notes, at, &path,
 			     "%.100s %.100s is not known here: the object is left out", api_version,
 			     kind);
@@ -104,12 +111,32 @@ static void unknown_kind(struct manifest_app_state *a, const struct finding_plac
 	}
 }
 
-/* Note what is no object, a few times: a build context may be full of such files. */
-static void leave_alone(struct manifest_app_state *a, const char *file, unsigned int line,
-			unsigned int column, const char *why)
+/* Note what is no object, a few times: a build context may be full of such files. Among the files
+ * of the configuration it is a mistake. */
+static void leave_alone(const struct manifest_state *s, struct manifest_app_state *a,
+			const struct finding_place *at, const char *why)
 {
-	if (a->n_left_alone++ < LEFT_ALONE_MAX_NOTES)
-		findings_add_text(&a->notes, file, line, column, why);
+	unsigned int line = at->mark ? at->mark->line : 0;
+	unsigned int column = at->mark ? at->mark->column : 0;
+
+	if (s->input->configuration)
+		findings_add_text(&a->errors, at->file, line, column,
+				  "not a Source (apiVersion: recond.dev/v1, kind: Source)");
+	else if (a->n_left_alone++ < LEFT_ALONE_MAX_NOTES)
+		findings_add_text(&a->notes, at->file, line, column, why);
+}
+
+/* A kind of ours in the wrong place. */
+static void misplaced_kind(const struct manifest_state *s, struct manifest_app_state *a,
+			   const struct finding_place *at, enum kind kind)
+{
+	const char *why = "is written by recond alone and can't stand in a manifest";
+
+	if (s->input->configuration)
+		why = "belongs in a source; a file of the configuration holds Source objects only";
+	else if (kind_info(kind)->from_config)
+		why = "belongs in recond's configuration (recond-source(5)), not in a source";
+	findings_add(&a->errors, at, NULL, "%s", why);
 }
 
 /* ---- one object ---- */
@@ -156,7 +183,8 @@ static void object_decode(struct manifest_state *s, size_t app, const struct fin
 			  enum kind kind, const json_t *j)
 {
 	struct manifest_app_state *a = &s->apps[app];
-	const struct validation v = {.at = *at, .errors = &a->errors, .notes = &a->notes};
+	const struct validation v = {
+		.at = *at, .errors = &a->errors, .notes = &a->notes, .policy = s->input->policy};
 	struct manifest_object *o;
 	json_t *complete;
 
@@ -213,7 +241,7 @@ static void document_decode(struct manifest_state *s, size_t app, const char *fi
 	enum kind kind;
 
 	if (!api_version && !name) {
-		leave_alone(a, file, mark->line, mark->column,
+		leave_alone(s, a, &at,
 			    "not a Kubernetes object (no apiVersion, no kind): left alone");
 		return;
 	}
@@ -225,10 +253,9 @@ static void document_decode(struct manifest_state *s, size_t app, const char *fi
 	if (is_list_kind(json_string_value(name), j))
 		list_decode(s, app, &at, j);
 	else if (!kind_lookup(&kind, json_string_value(api_version), json_string_value(name)))
-		unknown_kind(a, &at, json_string_value(api_version), json_string_value(name));
-	else if (!kind_info(kind)->from_source)
-		findings_add(&a->errors, &at, NULL,
-			     "is written by recond alone and can't stand in a manifest");
+		unknown_kind(s, a, &at, json_string_value(api_version), json_string_value(name));
+	else if (!is_own(s, kind))
+		misplaced_kind(s, a, &at, kind);
 	else
 		object_decode(s, app, &at, kind, j);
 }
@@ -265,11 +292,12 @@ static bool mentions(const struct manifest_file *file, const char *word)
 
 static void file_decode(struct manifest_state *s, size_t app, const struct manifest_file *file)
 {
+	const struct finding_place at = {.file = file->path};
 	struct manifest_app_state *a = &s->apps[app];
 	struct yaml_file f;
 
-	if (!mentions(file, "apiVersion") && !mentions(file, "kind")) {
-		leave_alone(a, file->path, 0, 0, "not a Kubernetes object: left alone");
+	if (!s->input->configuration && !mentions(file, "apiVersion") && !mentions(file, "kind")) {
+		leave_alone(s, a, &at, "not a Kubernetes object: left alone");
 		return;
 	}
 	if (++s->files > MANIFEST_MAX_FILES || (s->bytes += file->len) > MANIFEST_INPUT_MAX_BYTES) {
@@ -278,9 +306,9 @@ static void file_decode(struct manifest_state *s, size_t app, const struct manif
 		return;
 	}
 	(void)yaml_read(&f, file->content, file->len);
-	if (f.n_errors && !looks_like_manifest(file->content, file->len)) {
-		leave_alone(a, file->path, 0, 0,
-			    "not readable, and not a manifest by its looks: left alone");
+	if (f.n_errors && !s->input->configuration &&
+	    !looks_like_manifest(file->content, file->len)) {
+		leave_alone(s, a, &at, "not readable, and not a manifest by its looks: left alone");
 		yaml_file_deinit(&f);
 		return;
 	}
@@ -362,6 +390,7 @@ static void state_deinit(struct manifest_state *s)
 json_t *manifest_decode(const struct manifest_input *input)
 {
 	struct manifest_state s = {
+		.input = input,
 		.apps = mem_calloc(input->n_apps + 1, sizeof(*s.apps)),
 		.n_apps = input->n_apps,
 		.names = json_object(),

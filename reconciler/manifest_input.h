@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #define MANIFEST_MAX_FILES 2000              /* of a source */
@@ -28,16 +30,20 @@ struct manifest_app {
 struct manifest_input {
 	const struct manifest_app *apps;
 	size_t n_apps;
+	const json_t *policy; /* what the objects may ask for (validate.h); NULL: nothing special */
+	bool configuration;   /* files of the operator's: Source objects, and nothing else */
 };
 
 /*
- * Messages: for each app MANIFEST_MSG_APP ({"name": ..., "dockerfiles": [...]}), then for each of
- * its files MANIFEST_MSG_FILE (path, NUL, content); MANIFEST_MSG_DECODE ends the input. The answer
- * is MANIFEST_MSG_RESULT, the JSON that manifest_decode() returns.
+ * Messages: MANIFEST_MSG_MODE ({"policy": ..., "configuration": ...}), for each app
+ * MANIFEST_MSG_APP ({"name": ..., "dockerfiles": [...]}), then for each of its files
+ * MANIFEST_MSG_FILE (path, NUL, content); MANIFEST_MSG_DECODE ends the input. The answer is
+ * MANIFEST_MSG_RESULT, the JSON that manifest_decode() returns.
  */
 enum manifest_msg {
 	MANIFEST_MSG_APP = 1,
 	MANIFEST_MSG_FILE,
 	MANIFEST_MSG_DECODE,
 	MANIFEST_MSG_RESULT,
+	MANIFEST_MSG_MODE,
 };

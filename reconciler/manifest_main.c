@@ -91,7 +91,7 @@ struct app {
 struct input {
 	struct app *apps;
 	size_t n, cap;
-	size_t files;
+	json_t *mode; /* NULL until it came */
 };
 
 static int take_app(struct input *in, const struct ipc_msg *m)
@@ -112,6 +112,14 @@ static int take_app(struct input *in, const struct ipc_msg *m)
 	GROW(in->apps, in->cap, in->n + 1);
 	in->apps[in->n++] = app;
 	return 0;
+}
+
+static int take_mode(struct input *in, const struct ipc_msg *m)
+{
+	if (in->mode)
+		return -EBADMSG;
+	in->mode = json_loadb(m->data, m->len, 0, NULL);
+	return json_is_object(in->mode) ? 0 : -EBADMSG;
 }
 
 /* Keeps M's data. */
@@ -147,6 +155,8 @@ static int receive(struct input *in)
 		last = m.type == MANIFEST_MSG_DECODE;
 		if (m.type == MANIFEST_MSG_APP)
 			r = take_app(in, &m);
+		else if (m.type == MANIFEST_MSG_MODE)
+			r = take_mode(in, &m);
 		else if (m.type == MANIFEST_MSG_FILE)
 			r = take_file(in, &m);
 		else if (!last)
@@ -160,7 +170,12 @@ static int receive(struct input *in)
 static int answer(const struct input *in)
 {
 	autofree struct manifest_app *apps = mem_calloc(in->n + 1, sizeof(*apps));
-	const struct manifest_input input = {.apps = apps, .n_apps = in->n};
+	const struct manifest_input input = {
+		.apps = apps,
+		.n_apps = in->n,
+		.policy = json_object_get(in->mode, "policy"),
+		.configuration = json_is_true(json_object_get(in->mode, "configuration")),
+	};
 	autojson *result = NULL;
 
 	for (size_t i = 0; i < in->n; i++)
@@ -186,6 +201,7 @@ static void input_deinit(struct input *in)
 		free(app->dockerfiles);
 		json_decref(app->header);
 	}
+	json_decref(in->mode);
 	free(in->apps);
 }
 

@@ -28,6 +28,7 @@ struct manifest_app_state {
 };
 
 struct manifest_state {
+	const struct manifest_input *input;
 	struct manifest_app_state *apps;
 	size_t n_apps;
 	struct manifest_object *objects;

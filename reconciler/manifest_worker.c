@@ -104,6 +104,16 @@ static void on_end(struct worker *worker, int status, void *data)
 	w->fn(w, NULL, &w->err, w->data);
 }
 
+static void send_mode(struct worker *worker, const struct manifest_input *input)
+{
+	autojson *j = json_object();
+
+	json_set(j, "configuration", json_boolean(input->configuration));
+	if (input->policy)
+		json_set(j, "policy", json_deep_copy(input->policy));
+	worker_send_json(worker, MANIFEST_MSG_MODE, j);
+}
+
 static void send_app(struct worker *worker, const struct manifest_app *app)
 {
 	json_t *list = json_array();
@@ -152,6 +162,7 @@ int manifest_worker_start(struct manifest_worker **ret, sd_event *loop,
 		(void)manifest_worker_free(w);
 		return r;
 	}
+	send_mode(w->worker, input);
 	for (size_t a = 0; a < input->n_apps; a++)
 		send_app(w->worker, &input->apps[a]);
 	worker_send(w->worker, MANIFEST_MSG_DECODE, "", 0);

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/str.h"
+#include "reconciler/jobspec.h"
 
 static const json_t *meta(const json_t *o)
 {
@@ -110,6 +111,28 @@ json_t *object_owner_ref(const json_t *owner)
 	json_set(ref, "controller", json_true());
 	json_set(ref, "blockOwnerDeletion", json_true());
 	return ref;
+}
+
+void object_drop_controller(json_t *o)
+{
+	json_t *refs = json_path(o, "metadata.ownerReferences");
+
+	for (size_t i = json_array_size(refs); i > 0; i--) {
+		if (json_path_bool(json_array_get(refs, i - 1), "controller", false))
+			(void)json_array_remove(refs, i - 1);
+	}
+	if (json_array_size(refs) == 0)
+		json_path_del(o, "metadata.ownerReferences");
+}
+
+void object_set_controller(json_t *o, const json_t *owner)
+{
+	object_drop_controller(o);
+	if (!json_path(o, "metadata.ownerReferences"))
+		json_path_set_new(o, "metadata.ownerReferences", json_array());
+	if (json_array_append_new(json_path(o, "metadata.ownerReferences"),
+				  object_owner_ref(owner)) < 0)
+		abort();
 }
 
 static bool value_in(const json_t *values, const char *s)
@@ -244,6 +267,19 @@ bool object_set_condition(json_t *o, const char *type, const char *status, const
 	return changed;
 }
 
+void object_drop_condition(json_t *o, const char *type)
+{
+	json_t *status = json_object_get(o, "status");
+	json_t *list = json_object_get(status, "conditions");
+
+	for (size_t i = json_array_size(list); i > 0; i--) {
+		if (str_eq(json_path_str(json_array_get(list, i - 1), "type", ""), type))
+			(void)json_array_remove(list, i - 1);
+	}
+	if (list && json_array_size(list) == 0)
+		(void)json_object_del(status, "conditions");
+}
+
 /* What the server and controllers write into metadata. */
 static const char *const server_metadata[] = {
 	"uid",
@@ -322,6 +358,8 @@ json_t *object_normalised(const json_t *o)
 		namespace_normalise(copy);
 	if (str_eq(kind, "Pod") && json_is_object(spec))
 		(void)json_object_del(spec, "nodeName");
+	if (str_eq(kind, "Job"))
+		jobspec_strip(copy);
 	(void)json_object_del(copy, "status");
 	for (size_t i = 0; i < ARRAY_SIZE(server_metadata); i++)
 		if (json_is_object(m))

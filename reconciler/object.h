@@ -41,6 +41,10 @@ const json_t *object_controller_ref(const json_t *o);
 /* True when OWNER's uid is the controlling owner of O. */
 bool object_is_controlled_by(const json_t *o, const json_t *owner);
 
+/* Make OWNER the controller of O / leave O without one. Other owners stay. */
+void object_set_controller(json_t *o, const json_t *owner);
+void object_drop_controller(json_t *o);
+
 /* A new controller ownerReference to OWNER. Owned by the caller. */
 json_t *object_owner_ref(const json_t *owner);
 
@@ -59,6 +63,9 @@ bool object_selector_matches(const json_t *selector, const json_t *labels);
  */
 bool object_set_condition(json_t *o, const char *type, const char *status, const char *reason,
 			  const char *message, const char *now);
+
+/* Remove condition TYPE from O's status, and the list when it becomes empty. */
+void object_drop_condition(json_t *o, const char *type);
 
 /* The condition TYPE of O, borrowed, or NULL. */
 json_t *object_condition(const json_t *o, const char *type);

@@ -138,7 +138,7 @@ static bool check_owner(struct computation *c, struct plan_app *app, const json_
 
 /* A Pod's spec can't be changed but for a few fields, and its containers are made once: a new Pod.
  */
-static bool needs_replacing(const json_t *live, const json_t *desired)
+static bool pod_differs(const json_t *live, const json_t *desired)
 {
 	autojson *a = NULL, *b = NULL;
 
@@ -156,6 +156,7 @@ static void compare_object(struct computation *c, struct plan_app *app, const js
 	autofree char *immutable = NULL;
 	autostrbuf diff = STRBUF_INIT;
 	struct plan_change *change;
+	bool replace;
 
 	if (!live) {
 		change = plan_change_add(app, PLAN_CREATE, desired);
@@ -165,7 +166,8 @@ static void compare_object(struct computation *c, struct plan_app *app, const js
 	if (!check_owner(c, app, live, key) || !diff_objects(&diff, live, desired))
 		return;
 	immutable = diff_immutable(live, desired);
-	if (immutable) {
+	replace = pod_differs(live, desired) || (immutable && object_kind(live) == KIND_JOB);
+	if (immutable && !replace) {
 		autofree char *what = object_describe(desired);
 
 		add_error(app, "conflict",
@@ -174,8 +176,7 @@ static void compare_object(struct computation *c, struct plan_app *app, const js
 				  "another name",
 				  what, immutable));
 	}
-	change = plan_change_add(app, needs_replacing(live, desired) ? PLAN_REPLACE : PLAN_UPDATE,
-				 desired);
+	change = plan_change_add(app, replace ? PLAN_REPLACE : PLAN_UPDATE, desired);
 	change->diff = strbuf_take(&diff);
 	change->object = diff_masked(desired);
 }

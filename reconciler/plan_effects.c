@@ -167,12 +167,14 @@ static void look_at_container(struct roll *roll, const json_t *container)
 
 static void look_at_pod(struct roll *roll, const json_t *spec)
 {
+	static const char *const lists[] = {"containers", "initContainers"};
 	const json_t *e;
 	size_t i;
 
-	json_array_foreach(json_object_get(spec, "containers"), i, e) {
-		look_at_container(roll, e);
-	}
+	for (size_t l = 0; l < ARRAY_SIZE(lists); l++)
+		json_array_foreach(json_object_get(spec, lists[l]), i, e) {
+			look_at_container(roll, e);
+		}
 	json_array_foreach(json_object_get(spec, "volumes"), i, e) {
 		reads_config(roll, KIND_CONFIGMAP, json_path_str(e, "configMap.name", ""));
 		reads_config(roll, KIND_SECRET, json_path_str(e, "secret.secretName", ""));
@@ -185,12 +187,13 @@ static void plan_roll(struct plan_app *app, const json_t *o)
 	enum kind kind = object_kind(o);
 	struct plan_change *change;
 
-	if (kind == KIND_DEPLOYMENT)
+	if (kind == KIND_DEPLOYMENT || kind == KIND_JOB)
 		look_at_pod(&roll, json_path(o, "spec.template.spec"));
 	else if (kind == KIND_POD)
 		look_at_pod(&roll, json_object_get(o, "spec"));
 	if (roll.why.len) {
-		change = plan_change_add(app, kind == KIND_POD ? PLAN_REPLACE : PLAN_ROLL, o);
+		change =
+			plan_change_add(app, kind == KIND_DEPLOYMENT ? PLAN_ROLL : PLAN_REPLACE, o);
 		change->why = strbuf_take(&roll.why);
 		change->object = diff_masked(o);
 	}

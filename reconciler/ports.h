@@ -4,11 +4,15 @@
  * outside of itself; cmd/ implements them with watch, builder and runtime, tests with fakes in
  * virtual time. A call only starts something and never blocks; its answer comes later through one
  * of the reconciler_* functions of reconciler.h. Answers may be slow, missing, repeated or late:
- * the policy decides by levels and asks again.
+ * the policy decides by levels, and asks again what is not answered within a minute (effects.c). So
+ * each call may be repeated: what is under way goes on, what is done is answered once more.
+ * Only two things may not get lost while the process lives: that a container ended, and that a pod
+ * that nobody took down is gone; what is found at start tells them again.
  */
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,7 +23,8 @@ struct ports {
 
 	/* Milliseconds that never jump and count sleep; for intervals. */
 	uint64_t (*now_ms)(void *data);
-	/* Wall clock, nanoseconds since the epoch; for time stamps only. */
+	/* Wall clock as of the start of the process, nanoseconds since the epoch; goes on with
+	 * now_ms and so never jumps either. For time stamps and their ages. */
 	int64_t (*realtime_ns)(void *data);
 	/* Fill BUF with N random bytes. */
 	void (*random)(void *data, void *buf, size_t n);
@@ -68,18 +73,21 @@ struct ports {
 	 */
 	void (*sandbox_up)(void *data, const json_t *request);
 	void (*container_start)(void *data, const json_t *request);
-	/* SIGNO 0 means the stop signal of the container's image. */
+	/* SIGNO 0 means the stop signal of the container's spec or image. */
 	void (*container_signal)(void *data, const char *uid, const char *name,
 				 unsigned int attempt, int signo);
 	void (*pod_down)(void *data, const char *uid);
+	/* Does the process of that very attempt live? Asks the host now, answers at once. */
+	bool (*container_lives)(void *data, const char *uid, const char *name,
+				unsigned int attempt);
 
 	/*
 	 * Run one probe or hook of a container. REQUEST: {"podUid", "container", "attempt", "type":
 	 * "exec|httpGet|tcpSocket|grpc", "timeoutMs", exec: "command": [..]; httpGet: "host",
-	 * "port", "path", "scheme", "headers": [[name, value]..], "userAgent"; tcpSocket: "host",
-	 * "port"; grpc: "host", "port", "service"}. Names and ports are resolved already, an empty
-	 * host means the pod itself. Answer: reconciler_check_done with ID, once; a repeated ID is
-	 * ignored while it runs.
+	 * "port", "path", "scheme", "headers": [[name, value]..], "userAgent", "anyStatus" (of a
+	 * hook: any answer is well); tcpSocket: "host", "port"; grpc: "host", "port", "service"}.
+	 * Names and ports are resolved already, an empty host means the pod itself. Answer:
+	 * reconciler_check_done with ID, once; a repeated ID is ignored while it runs.
 	 */
 	void (*check)(void *data, const char *id, const json_t *request);
 	/* Give up ID if it runs: no answer comes any more. */

@@ -53,6 +53,24 @@ void reconciler_abandon(struct reconciler *r);
 int reconciler_run(struct reconciler *r, struct err *err);
 
 /*
+ * The sources that are configured, all of them, again whenever that changes: {name: {"location":
+ * what is watched, "spec": what its Source object shows}}. Apps of a source that is configured no
+ * more are left running, belong to nobody, and may be taken over by another source. Borrowed.
+ */
+void reconciler_sources(struct reconciler *r, const json_t *sources);
+
+/* A newer configuration was given and is not used, because ERR; NULL: what is used is the newest.
+ */
+void reconciler_configuration_problem(struct reconciler *r, const struct err *err);
+
+/* SOURCE cannot be read, because ERR (its last revision stays); NULL: it can again. */
+void reconciler_source_problem(struct reconciler *r, const char *source, const struct err *err);
+
+/* Something to remember about SOURCE that is no problem of reading it: an event on its object. */
+void reconciler_source_warning(struct reconciler *r, const char *source, const char *reason,
+			       const char *message);
+
+/*
  * A source has the revision REVISION. APPS: {"app": {"inputs": digest}}: which apps it holds and a
  * digest of all files of each. Later revisions replace earlier ones; equal inputs change nothing.
  */
@@ -97,9 +115,27 @@ void reconciler_pod_gone(struct reconciler *r, const char *uid);
  */
 void reconciler_check_done(struct reconciler *r, const char *id, bool ok, const char *message);
 
-/* The runtime has told everything it found at start; pods not mentioned do not run. Nothing acts on
- * pods before. */
+/* The runtime has told everything it found at start; pods not mentioned do not run. No controller
+ * works before. */
 void reconciler_recovered(struct reconciler *r);
+
+/*
+ * What a person asks of APP. ACTION: "retry" (what is held, once more), "pause" and "resume"
+ * (following its source), "undo" ({"to": number of a history entry}; without, the last good set
+ * before), "approve" ({"revision"}, optional: deletions of a revision, or going back over a step
+ * that cannot be undone), "undelete" (an app deleted within the hour). ARGS may be NULL. 0 with
+ * *ret {"app", "action", "message"}, owned by the caller, and a reconciler_run due; or negative
+ * with ERR invalid: nothing was changed (reason NotFound: no such app).
+ */
+int reconciler_app_action(struct reconciler *r, const char *app, const char *action,
+			  const json_t *args, json_t **ret, struct err *err);
+
+/*
+ * The sets of APP that were rolled out, oldest first: [{"n", "revision", "inputs", "since", "end",
+ * "result": "Progressing|Verified|Held|Superseded|Undone", "reason", "message", "objects"}]. Owned
+ * by the caller; NULL: no such app.
+ */
+json_t *reconciler_app_history(struct reconciler *r, const char *app);
 
 /* The sources have all been read once; apps of sources that are gone are left alone until told
  * otherwise. */

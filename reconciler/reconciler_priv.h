@@ -22,20 +22,25 @@
 enum work {
 	WORK_DEPLOYMENT, /* key "namespace/name" */
 	WORK_REPLICASET, /* key "namespace/name" */
+	WORK_JOB,        /* key "namespace/name" */
 	WORK_POD,        /* key uid */
+	WORK_PROBE,      /* key uid of a pod */
 	WORK_NAMESPACE,  /* key name */
 	WORK_ORPHANS,    /* key uid of an owner that went */
 	WORK_APP,        /* key app */
 	WORK_BUILD,      /* key build id */
+	WORK_SOURCE,     /* key source */
 	WORK_EVENTS,     /* key "": expiry of old events */
+	WORK_QUESTION,   /* key of effects.c: an answer that did not come */
 	WORK_N_,
 };
 
-struct pods;   /* controllers/pod_run.h: what is known of running pods */
-struct apps;   /* sync.h: desired and effective of every app */
-struct events; /* events.h: the recorder */
+struct pods;    /* controllers/pod_run.h: what is known of running pods */
+struct apps;    /* sync.h: desired and effective of every app */
+struct events;  /* events.h: the recorder */
+struct sources; /* sources.h: which are configured, and how they are */
 
-struct effect;
+struct effects; /* effects_priv.h: what to do on the host, and what was asked of it */
 
 struct reconciler {
 	struct store *store;
@@ -48,9 +53,10 @@ struct reconciler {
 	struct pods *pods;
 	struct apps *apps;
 	struct events *events;
-	struct effect *effects; /* wait for the commit of the transaction that intends them */
-	size_t n_effects, cap_effects;
+	struct sources *sources;
+	struct effects *effects; /* wait for the commit of the transaction that intends them */
 	unsigned int watch_id;
+	int64_t started_ns; /* wall clock at the start of the process */
 	bool recovered;
 	bool pass_open; /* between store_begin and store_commit */
 };
@@ -59,6 +65,10 @@ struct reconciler {
 uint64_t reconciler_now_ms(struct reconciler *r);
 int64_t reconciler_realtime_ns(struct reconciler *r);
 void reconciler_rfc3339(struct reconciler *r, char ret[CLOCK_RFC3339_SIZE]);
+
+/* When the time stamp TEXT was made; DEF when it is none. One that lies ahead is of an earlier
+ * process, and the wall clock was set back since: it counts from the start of this one. */
+int64_t reconciler_stamp_ns(struct reconciler *r, const char *text, int64_t def);
 
 /* Queue KEY of class WORK at once / after a delay. */
 void reconciler_queue(struct reconciler *r, enum work work, const char *key);

@@ -35,8 +35,8 @@ static struct image_wait *want_image(struct reconciler *r, const struct app *app
 	struct image_wait *w = wait_get(r->apps, ref);
 	uint64_t now = reconciler_now_ms(r);
 
-	if (w->asked)
-		return w;
+	if (w->asked || (w->n_failures > 0 && w->err.kind == ERR_INVALID))
+		return w; /* what is wrong for good is not asked again by itself */
 	if (w->retry_ms > now) {
 		queue_add(r->queue, WORK_APP, app->name, w->retry_ms);
 		return w;
@@ -44,6 +44,17 @@ static struct image_wait *want_image(struct reconciler *r, const struct app *app
 	w->asked = true;
 	effect_image_get(r, ref);
 	return w;
+}
+
+void images_try_again(struct reconciler *r)
+{
+	for (size_t i = 0; i < r->apps->n_waits; i++) {
+		struct image_wait *w = r->apps->waits[i];
+
+		w->n_failures = 0;
+		w->retry_ms = 0;
+		w->err = (struct err){0};
+	}
 }
 
 void sync_image_done(struct reconciler *r, const char *ref, const char *digest,
@@ -76,6 +87,7 @@ struct resolution {
 	enum resolve_result result;
 	const struct image_wait *failed;
 	char *what;
+	json_t *inputs; /* all that the set is made of: files, and builds by their id */
 };
 
 static void note_waiting(struct resolution *s, char *what)
@@ -95,6 +107,7 @@ static bool resolve_ref(struct resolution *s, const char *ref, char digest[80])
 	struct image_wait *w;
 
 	if (b && b->state == BUILD_DONE) {
+		builds_note_inputs(s->r, b, s->inputs);
 		(void)snprintf(digest, 80, "%s", b->digest);
 		return true;
 	}
@@ -193,6 +206,7 @@ static json_t *template_of(json_t *o)
 		return o;
 	case KIND_DEPLOYMENT:
 	case KIND_REPLICASET:
+	case KIND_JOB:
 		return json_path(o, "spec.template");
 	default:
 		return NULL;
@@ -201,6 +215,7 @@ static json_t *template_of(json_t *o)
 
 static void pin_template(struct resolution *s, json_t *objects, const char *ns, json_t *template)
 {
+	static const char *const lists[] = {"initContainers", "containers"};
 	autojson *digests = json_object(), *found = json_object();
 	struct config_set configs = {s, objects, ns, found};
 	const json_t *spec = json_object_get(template, "spec");
@@ -210,12 +225,14 @@ static void pin_template(struct resolution *s, json_t *objects, const char *ns, 
 	size_t i;
 
 	add_volume_configs(&configs, spec);
-	json_array_foreach(json_object_get(spec, "containers"), i, c) {
-		char digest[80];
+	for (size_t l = 0; l < ARRAY_SIZE(lists); l++) {
+		json_array_foreach(json_object_get(spec, lists[l]), i, c) {
+			char digest[80];
 
-		add_container_configs(&configs, c);
-		if (resolve_ref(s, json_path_str(c, "image", ""), digest))
-			json_set(digests, json_path_str(c, "name", ""), json_text(digest));
+			add_container_configs(&configs, c);
+			if (resolve_ref(s, json_path_str(c, "image", ""), digest))
+				json_set(digests, json_path_str(c, "name", ""), json_text(digest));
+		}
 	}
 	text = json_canonical(digests);
 	object_set_annotation(template, SYNC_ANNOTATION_DIGESTS, text);
@@ -238,9 +255,9 @@ static json_t *objects_of(const struct app *app)
 enum resolve_result resolve_app(struct reconciler *r, struct app *app,
 				const struct image_wait **ret_wait, char **ret_what)
 {
-	struct resolution s = {.r = r, .app = app, .result = RESOLVE_DONE};
-	autojson *objects = objects_of(app);
-	char id[80];
+	autojson *objects = objects_of(app), *inputs = json_pack("{s:s}", "files", app->inputs);
+	struct resolution s = {.r = r, .app = app, .result = RESOLVE_DONE, .inputs = inputs};
+	char id[80], key[80];
 	json_t *o;
 	size_t i;
 
@@ -262,6 +279,8 @@ enum resolve_result resolve_app(struct reconciler *r, struct app *app,
 	app->resolved = TAKE_PTR(objects);
 	free(app->resolved_id);
 	app->resolved_id = mem_strdup(id);
+	json_digest(key, inputs);
+	app_string(&app->key, key);
 	app->resolved_serial = r->apps->serial;
 	return RESOLVE_DONE;
 }

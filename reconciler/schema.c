@@ -79,13 +79,6 @@ static const struct schema_field label_selector_fields[] = {
 };
 SCHEMA(schema_label_selector, "LabelSelector", label_selector_fields);
 
-/* What every object has; SPEC follows. */
-#define HEAD \
-	{ "apiVersion", STRING, REQUIRED, .doc = "The version of the kind's schema." }, \
-	{ "kind", STRING, REQUIRED, .doc = "What this object is." }, \
-	{ "metadata", OBJECT(schema_meta), REQUIRED, .doc = "Name, namespace, labels, annotations." }
-#define STATUS { "status", ANY, IGNORED, .doc = "Written by recond." }
-
 static const struct schema_field namespace_spec_fields[] = {
 	{ "finalizers", STRINGS, IGNORED, .doc = "Given by the server." },
 };
@@ -129,13 +122,13 @@ static const struct schema_field template_fields[] = {
 	{ "metadata", OBJECT(schema_template_meta), .doc = "Labels and annotations of the pods." },
 	{ "spec", OBJECT(schema_pod_spec), REQUIRED, .doc = "What the pods are to be." },
 };
-static SCHEMA(pod_template, "PodTemplateSpec", template_fields);
+SCHEMA(schema_pod_template, "PodTemplateSpec", template_fields);
 
 static const struct schema_field replicaset_spec_fields[] = {
 	{ "replicas", INT, NATURAL, DEFAULT("1"), .doc = "How many pods." },
 	{ "selector", OBJECT(schema_label_selector), .flags = FIELD_REQUIRED | FIELD_IMMUTABLE,
 	  .doc = "Which pods are counted; must match the template's labels." },
-	{ "template", OBJECT(pod_template), REQUIRED, .doc = "What new pods are made from." },
+	{ "template", OBJECT(schema_pod_template), REQUIRED, .doc = "What new pods are made from." },
 	{ "minReadySeconds", INT, ZERO_IS_NONE, NATURAL, .doc = "How long a pod must be ready to count as available." },
 };
 static SCHEMA(replicaset_spec, "ReplicaSetSpec", replicaset_spec_fields);
@@ -166,7 +159,7 @@ static const struct schema_field deployment_spec_fields[] = {
 	{ "replicas", INT, NATURAL, DEFAULT("1"), .doc = "How many pods." },
 	{ "selector", OBJECT(schema_label_selector), .flags = FIELD_REQUIRED | FIELD_IMMUTABLE,
 	  .doc = "Which pods belong to it; must match the template's labels." },
-	{ "template", OBJECT(pod_template), REQUIRED, .doc = "What the pods are made from; a change rolls them." },
+	{ "template", OBJECT(schema_pod_template), REQUIRED, .doc = "What the pods are made from; a change rolls them." },
 	{ "strategy", OBJECT(strategy), DEFAULT("{}"), .doc = "How a change is rolled out." },
 	{ "minReadySeconds", INT, ZERO_IS_NONE, NATURAL, .doc = "How long a pod must be ready to count as available." },
 	{ "revisionHistoryLimit", INT, NATURAL, DEFAULT("10"), .doc = "How many old ReplicaSets are kept." },
@@ -258,14 +251,22 @@ static const struct schema_field image_fields[] = {
 };
 static SCHEMA(image, "Image", image_fields);
 
+static const struct schema_field source_fields[] = {
+	HEAD,
+	{ "spec", OBJECT(schema_source_spec), REQUIRED, .doc = "Where it is, what it may ask for, whom it tells." },
+	STATUS,
+};
+static SCHEMA(source, "Source", source_fields);
+
 static const struct schema *const schemas[KIND_N_] = {
 	[KIND_NAMESPACE] = &namespace, [KIND_CONFIGMAP] = &configmap,   [KIND_SECRET] = &secret,
 	[KIND_SERVICE] = &service,     [KIND_POD] = &pod,               [KIND_REPLICASET] = &replicaset,
-	[KIND_DEPLOYMENT] = &deployment, [KIND_IMAGE] = &image,
+	[KIND_DEPLOYMENT] = &deployment, [KIND_JOB] = &schema_job,      [KIND_IMAGE] = &image,
+	[KIND_SOURCE] = &source,
 };
 
 const char *const schema_foreign_kinds[] = {
-	"StatefulSet", "DaemonSet", "Job", "CronJob", "ControllerRevision", "ReplicationController", "PodTemplate",
+	"StatefulSet", "DaemonSet", "CronJob", "ControllerRevision", "ReplicationController", "PodTemplate",
 	"HorizontalPodAutoscaler", "PodDisruptionBudget", "Ingress", "IngressClass", "NetworkPolicy", "Endpoints",
 	"EndpointSlice", "PersistentVolume", "PersistentVolumeClaim", "StorageClass", "VolumeAttachment", "CSIDriver",
 	"CSINode", "ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "LimitRange",

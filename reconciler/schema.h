@@ -95,5 +95,5 @@ const char *schema_type_name(enum schema_type type);
 char *schema_element_key(const char *list_key, const json_t *element);
 
 /* Well-known kinds of Kubernetes that recond does not have yet, NULL-terminated: "StatefulSet",
- * "Job", ... */
+ * "CronJob", ... */
 extern const char *const schema_foreign_kinds[];

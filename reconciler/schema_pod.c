@@ -204,11 +204,10 @@ static SCHEMA(resize, "ContainerResizePolicy", resize_fields);
 	{ "resizePolicy", LIST_OF(resize), KEYED("resourceName"), UNSUPPORTED("pods are replaced, not resized"), \
 	  .doc = "What a resize does." }, \
 	{ "restartPolicyRules", ANY, UNSUPPORTED("the pod's restartPolicy holds"), .doc = "By exit code." }, \
-	{ "lifecycle", OBJECT(schema_lifecycle), UNSUPPORTED("hooks are not run"), .doc = "Hooks." }, \
-	{ "livenessProbe", OBJECT(schema_probe), UNSUPPORTED("it is not probed"), .doc = "Restarts it when bad." }, \
-	{ "readinessProbe", OBJECT(schema_probe), UNSUPPORTED("it is ready once it runs"), \
-	  .doc = "Keeps traffic away while bad." }, \
-	{ "startupProbe", OBJECT(schema_probe), UNSUPPORTED("it is not probed"), .doc = "Holds the others off." }
+	{ "lifecycle", OBJECT(schema_lifecycle), .doc = "Hooks." }, \
+	{ "livenessProbe", OBJECT(schema_probe), .doc = "Restarts it when bad." }, \
+	{ "readinessProbe", OBJECT(schema_probe), .doc = "Keeps traffic away while bad." }, \
+	{ "startupProbe", OBJECT(schema_probe), .doc = "Holds the others off." }
 
 static const struct schema_field container_fields[] = {
 	CONTAINER_COMMON,
@@ -219,7 +218,8 @@ SCHEMA(schema_container, "Container", container_fields);
 
 static const struct schema_field init_container_fields[] = {
 	CONTAINER_COMMON,
-	{ "restartPolicy", STRING, ONE_OF("Always", "OnFailure", "Never"), .doc = "Always makes it a sidecar." },
+	{ "restartPolicy", STRING, ONE_OF("Always", "OnFailure", "Never"), UNLESS("\"Always\""),
+	  UNSUPPORTED("the pod's restartPolicy holds"), .doc = "Always makes it a sidecar." },
 };
 SCHEMA(schema_init_container, "Container", init_container_fields);
 
@@ -278,10 +278,9 @@ static const struct schema_field pod_spec_fields[] = {
 	  DEFAULT("\"ClusterFirst\""), .doc = "What resolv.conf says." },
 	{ "dnsConfig", OBJECT(dns_config), .doc = "More for resolv.conf." },
 	{ "securityContext", OBJECT(schema_pod_security), DEFAULT("{}"), .doc = "For all containers." },
-	{ "initContainers", LIST_OF(schema_init_container), KEYED("name"), UNLESS("[]"),
-	  REFUSED("the containers would start without what it prepares"), .doc = "What runs to its end before." },
+	{ "initContainers", LIST_OF(schema_init_container), KEYED("name"), .doc = "What runs to its end before, and sidecars." },
 	{ "ephemeralContainers", ANY, UNLESS("[]"), REFUSED("they are added to running pods only"), .doc = "For debugging." },
-	{ "activeDeadlineSeconds", INT, .min = 1, .max = INT32_MAX, UNSUPPORTED("the pod has no deadline"),
+	{ "activeDeadlineSeconds", INT, .min = 1, .max = INT32_MAX,
 	  .doc = "How long it may be active." },
 	{ "hostPID", BOOL, ZERO_IS_NONE, UNLESS("false"), UNSUPPORTED("containers see their own processes only"),
 	  .doc = "Use the host's process ids." },
@@ -316,7 +315,7 @@ static const struct schema_field pod_spec_fields[] = {
 	{ "priority", INT, UNSUPPORTED("all pods have one priority"), .doc = "Priority." },
 	{ "preemptionPolicy", STRING, ONE_OF("PreemptLowerPriority", "Never"), UNSUPPORTED("pods are not preempted"),
 	  .doc = "Whether others must go." },
-	{ "readinessGates", LIST_OF(readiness_gate), UNLESS("[]"), UNSUPPORTED("other conditions do not count"),
+	{ "readinessGates", LIST_OF(readiness_gate),
 	  .doc = "Further conditions of readiness." },
 	{ "runtimeClassName", STRING, REFUSED("it would run with less isolation than asked for"), .doc = "The runtime." },
 	{ "overhead", QUANTITY_MAP, UNSUPPORTED("it is not counted"), .doc = "Of the runtime." },

@@ -33,6 +33,13 @@
 #define REFUSED(w)      .support = SUPPORT_REFUSE, .why = (w)
 #define IGNORED         .support = SUPPORT_IGNORE
 #define UNLESS(text)    .harmless = (text)
+
+/* What every object has; its spec follows, then STATUS. */
+#define HEAD \
+	{ "apiVersion", STRING, REQUIRED, .doc = "The version of the kind's schema." }, \
+	{ "kind", STRING, REQUIRED, .doc = "What this object is." }, \
+	{ "metadata", OBJECT(schema_meta), REQUIRED, .doc = "Name, namespace, labels, annotations." }
+#define STATUS { "status", ANY, IGNORED, .doc = "Written by recond." }
 /* clang-format on */
 
 /* Define a schema over the array FIELDS. */
@@ -44,7 +51,9 @@ extern const struct schema schema_template_meta;  /* of a pod template */
 extern const struct schema schema_label_selector; /* matchLabels and matchExpressions */
 extern const struct schema schema_object_field;   /* fieldRef */
 extern const struct schema schema_resource_field; /* resourceFieldRef */
+extern const struct schema schema_pod_template;   /* of a workload */
 extern const struct schema schema_pod_spec;
+extern const struct schema schema_job;
 extern const struct schema schema_container;
 extern const struct schema schema_init_container;
 extern const struct schema schema_volume;
@@ -55,3 +64,4 @@ extern const struct schema schema_pod_security;
 extern const struct schema schema_affinity;
 extern const struct schema schema_toleration;
 extern const struct schema schema_spread;
+extern const struct schema schema_source_spec;

@@ -16,13 +16,11 @@
 #include "base/strbuf.h"
 #include "reconciler/object.h"
 #include "reconciler/store_index.h"
+#include "reconciler/store_names.h"
 #include "reconciler/store_priv.h"
 
 #define STORE_HISTORY 512
 #define STORE_NAME_TRIES 16
-
-static const char name_alphabet[] =
-	"bcdfghjklmnpqrstvwxz2456789"; /* Kubernetes' suffix alphabet, no vowels */
 
 struct change {
 	enum store_event_type type;
@@ -30,6 +28,7 @@ struct change {
 	uint64_t rv;
 	json_t *object; /* owned reference */
 	json_t *old;    /* owned reference; NULL unless modified */
+	char *body;     /* as text, once it was written */
 };
 
 /* A change remembered for watchers that come back: as text, a tenth of the size of the parsed
@@ -76,7 +75,14 @@ struct store {
 
 static char *object_map_key(const char *ns, const char *name)
 {
-	return mem_asprintf("%s/%s", ns ? ns : "", name);
+	size_t n_ns = ns ? strlen(ns) : 0, n_name = strlen(name);
+	char *key = mem_alloc(n_ns + n_name + 2); /* by hand: every lookup makes one */
+
+	if (n_ns > 0)
+		memcpy(key, ns, n_ns);
+	key[n_ns] = '/';
+	memcpy(key + n_ns + 1, name, n_name + 1);
+	return key;
 }
 
 static json_t *map_get(const struct store *s, enum kind kind, const char *ns, const char *name)
@@ -156,7 +162,8 @@ static void change_clear(struct change *c)
 {
 	json_decref(c->object);
 	json_decref(c->old);
-	c->object = c->old = NULL;
+	free(c->body);
+	*c = (struct change){0};
 }
 
 static void doc_change_clear(struct doc_change *c)
@@ -266,19 +273,6 @@ static void autocommit(struct store *s)
 		abort();
 }
 
-static void random_uid(struct store *s, char uid[37])
-{
-	unsigned char b[16];
-
-	s->env.random(s->env.data, b, sizeof(b));
-	b[6] = (unsigned char)((b[6] & 0x0f) | 0x40); /* RFC 9562: version 4, variant 10 */
-	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
-	(void)snprintf(uid, 37,
-		       "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x", b[0],
-		       b[1], b[2], b[3], b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11], b[12],
-		       b[13], b[14], b[15]);
-}
-
 /* metadata.name from generateName: base cut to 58, five random characters; regenerated when taken.
  */
 static void generate_name(struct store *s, enum kind kind, json_t *object)
@@ -290,13 +284,10 @@ static void generate_name(struct store *s, enum kind kind, json_t *object)
 		return;
 	assert(*base);
 	for (int try = 0; try < STORE_NAME_TRIES; try++) {
-		unsigned char random[5];
 		autofree char *name = NULL;
-		char suffix[6] = "";
+		char suffix[STORE_SUFFIX_SIZE];
 
-		s->env.random(s->env.data, random, sizeof(random));
-		for (int i = 0; i < 5; i++)
-			suffix[i] = name_alphabet[random[i] % (sizeof(name_alphabet) - 1)];
+		store_random_suffix(&s->env, suffix);
 		name = mem_asprintf("%.58s%s", base, suffix);
 		json_path_set_new(object, "metadata.name", json_text(name));
 		if (!map_get(s, kind, ns, name))
@@ -315,7 +306,7 @@ int store_create(struct store *s, const json_t *object, const json_t **ret)
 {
 	autojson *o = json_deep_copy(object);
 	enum kind kind = object_kind(o);
-	char uid[37], now[CLOCK_RFC3339_SIZE];
+	char uid[STORE_UID_SIZE], now[CLOCK_RFC3339_SIZE];
 	const json_t *old;
 
 	generate_name(s, kind, o);
@@ -327,7 +318,7 @@ int store_create(struct store *s, const json_t *object, const json_t **ret)
 			*ret = old;
 		return 1;
 	}
-	random_uid(s, uid);
+	store_random_uid(&s->env, uid);
 	clock_format_rfc3339(now, s->env.realtime_ns(s->env.data));
 	json_path_set_new(o, "metadata.uid", json_text(uid));
 	json_path_set_new(o, "metadata.creationTimestamp", json_text(now));
@@ -376,12 +367,16 @@ static void copy_member(json_t *to, const json_t *from, const char *path)
 
 static int store_write(struct store *s, const json_t *object, bool main_resource)
 {
-	autojson *o = json_deep_copy(object);
-	enum kind kind = object_kind(o);
-	autojson *old = json_incref(map_get(s, kind, object_namespace(o), object_name(o)));
+	enum kind kind = object_kind(object);
+	autojson *old =
+		json_incref(map_get(s, kind, object_namespace(object), object_name(object)));
+	autojson *o = NULL;
 
 	if (!old)
 		return 1;
+	if (json_equal(object, old))
+		return 0;
+	o = json_deep_copy(object);
 	copy_member(o, old, "metadata.uid");
 	copy_member(o, old, "metadata.creationTimestamp");
 	copy_member(o, old, "metadata.generation");
@@ -437,16 +432,15 @@ void store_begin(struct store *s)
 static void write_changes(struct store *s)
 {
 	for (size_t i = 0; i < s->n_changes; i++) {
-		const struct change *c = &s->changes[i];
+		struct change *c = &s->changes[i];
 		const char *ns = object_namespace(c->object), *name = object_name(c->object);
 		const char *kind = kind_info(c->kind)->name;
 
 		if (c->type == STORE_DELETED) {
 			store_db_delete_object(s->db, kind, ns, name);
 		} else {
-			autofree char *body = json_dumps(c->object, JSON_COMPACT);
-
-			store_db_put_object(s->db, kind, ns, name, body);
+			c->body = json_dumps(c->object, JSON_COMPACT);
+			store_db_put_object(s->db, kind, ns, name, c->body);
 		}
 	}
 	for (size_t i = 0; i < s->n_doc_changes; i++) {
@@ -461,14 +455,15 @@ static void write_changes(struct store *s)
 	}
 }
 
-static void history_add(struct store *s, const struct change *c)
+static void history_add(struct store *s, struct change *c)
 {
 	struct past_change *slot = &s->history[s->n_history % STORE_HISTORY];
+	char *body = c->body ? TAKE_PTR(c->body) : json_dumps(c->object, JSON_COMPACT);
 
 	if (slot->body)
 		s->history_floor = slot->rv;
 	free(slot->body);
-	*slot = (struct past_change){c->type, c->kind, c->rv, json_dumps(c->object, JSON_COMPACT)};
+	*slot = (struct past_change){c->type, c->kind, c->rv, body};
 	s->n_history++;
 }
 
@@ -592,13 +587,27 @@ void store_doc_delete(struct store *s, const char *bucket, const char *key)
 	doc_change_add(s, bucket, key, NULL);
 }
 
-void store_doc_each(const struct store *s, const char *bucket,
-		    void (*fn)(const char *key, const json_t *doc, void *data), void *data)
+static void each_doc(const json_t *bucket,
+		     void (*fn)(const char *key, const json_t *doc, void *data), void *data)
 {
-	autojson *snapshot = json_copy(json_object_get(s->docs, bucket));
+	autojson *snapshot = json_copy((json_t *)(uintptr_t)bucket);
 	const char *key;
 	json_t *doc;
 
 	json_object_foreach(snapshot, key, doc)
 		fn(key, doc, data);
+}
+
+void store_doc_each(const struct store *s, const char *bucket,
+		    void (*fn)(const char *key, const json_t *doc, void *data), void *data)
+{
+	const char *name;
+	json_t *b;
+
+	if (bucket) {
+		each_doc(json_object_get(s->docs, bucket), fn, data);
+		return;
+	}
+	json_object_foreach(s->docs, name, b)
+		each_doc(b, fn, data);
 }

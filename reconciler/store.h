@@ -140,5 +140,7 @@ int store_replay(const struct store *s, enum kind kind, uint64_t since, store_wa
 const json_t *store_doc_get(const struct store *s, const char *bucket, const char *key);
 void store_doc_put(struct store *s, const char *bucket, const char *key, const json_t *doc);
 void store_doc_delete(struct store *s, const char *bucket, const char *key);
+/* Call FN for each document of BUCKET, or of all buckets when it is NULL; FN must not add a bucket.
+ */
 void store_doc_each(const struct store *s, const char *bucket,
 		    void (*fn)(const char *key, const json_t *doc, void *data), void *data);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The way of an app: decode → build → resolve → apply → follow → verified, and from any of these to
- * held. Looks only at levels: what the newest revision says, what the record remembers, what the
- * store shows. Dying after any line and starting again takes the same way.
+ * The order of an app's steps: decode → build → resolve → rollout → verified, and from any of these
+ * to held. Looks only at levels: what the newest revision says, what the record remembers, what the
+ * store shows. Dying after any line and starting again takes the same way. rollout.c and rollback.c
+ * take the steps, app_record.c and app_history.c remember.
  */
 #include "reconciler/sync.h"
 
@@ -10,148 +11,14 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "reconciler/controllers/pod_plan.h"
+#include "reconciler/effects_priv.h"
 #include "reconciler/events.h"
+#include "reconciler/sources.h"
 #include "reconciler/sync_priv.h"
 
-#define BUCKET "apps"
-#define RETRY_WAITING_MS                                                                           \
-	500 /* something of the app's own has to go first; its end also queues the app */
-
-/* clang-format off */
-static const char *const hold_names[HOLD_N_] = {
-	[HOLD_NONE]     = "none",
-	[HOLD_BUILD]    = "build",
-	[HOLD_IMAGE]    = "image",
-	[HOLD_ROLLOUT]  = "rollout",
-	[HOLD_PRUNE]    = "prune",
-	[HOLD_CONFLICT] = "conflict",
-};
-/* clang-format on */
-
-/* ---- records ---- */
-
-static struct app *app_free(struct app *app)
-{
-	free(app->name);
-	free(app->source);
-	free(app->revision);
-	free(app->inputs);
-	free(app->resolved_id);
-	free(app->applied_id);
-	json_decref(app->decoded);
-	json_decref(app->resolved);
-	json_decref(app->doc);
-	free(app);
-	return NULL;
-}
-
-struct apps *apps_new(void)
-{
-	return NEW(struct apps);
-}
-
-struct apps *apps_free(struct apps *a)
-{
-	if (!a)
-		return NULL;
-	for (size_t i = 0; i < a->n_apps; i++)
-		app_free(a->apps[i]);
-	for (size_t i = 0; i < a->n_builds; i++)
-		app_build_free(a->builds[i]);
-	for (size_t i = 0; i < a->n_waits; i++) {
-		free(a->waits[i]->ref);
-		free(a->waits[i]);
-	}
-	for (size_t i = 0; i < a->n_sources; i++) {
-		free(a->sources[i]->name);
-		free(a->sources[i]->revision);
-		json_decref(a->sources[i]->apps);
-		free(a->sources[i]);
-	}
-	free(a->apps);
-	free(a->builds);
-	free(a->waits);
-	free(a->sources);
-	free(a);
-	return NULL;
-}
-
-struct app *app_get(struct apps *a, const char *name)
-{
-	for (size_t i = 0; i < a->n_apps; i++) {
-		if (str_eq(a->apps[i]->name, name))
-			return a->apps[i];
-	}
-	return NULL;
-}
-
-static struct app *app_add(struct apps *a, const char *name)
-{
-	struct app *app = app_get(a, name);
-
-	if (app)
-		return app;
-	app = NEW(struct app);
-	app->name = mem_strdup(name);
-	app->doc = json_object();
-	GROW(a->apps, a->cap_apps, a->n_apps + 1);
-	a->apps[a->n_apps++] = app;
-	return app;
-}
-
-static void app_remove(struct apps *a, struct app *app)
-{
-	for (size_t i = 0; i < a->n_apps; i++) {
-		if (a->apps[i] == app) {
-			app_free(app);
-			a->apps[i] = a->apps[--a->n_apps];
-			return;
-		}
-	}
-}
-
-struct source *source_get(struct apps *a, const char *name)
-{
-	struct source *s;
-
-	for (size_t i = 0; i < a->n_sources; i++) {
-		if (str_eq(a->sources[i]->name, name))
-			return a->sources[i];
-	}
-	s = NEW(struct source);
-	s->name = mem_strdup(name);
-	GROW(a->sources, a->cap_sources, a->n_sources + 1);
-	a->sources[a->n_sources++] = s;
-	return s;
-}
-
-void app_save(struct reconciler *r, const struct app *app)
-{
-	store_doc_put(r->store, BUCKET, app->name, app->doc);
-}
-
-static void load_one(const char *key, const json_t *doc, void *data)
-{
-	struct apps *a = data;
-	struct app *app = app_add(a, key);
-
-	json_decref(app->doc);
-	app->doc = json_deep_copy(doc);
-	app->source = mem_strdup(json_path_str(doc, "source", ""));
-}
-
-void apps_load(struct reconciler *r)
-{
-	store_doc_each(r->store, BUCKET, load_one, r->apps);
-}
-
-static void replace_string(char **target, const char *value)
-{
-	char *copy = mem_strdup(value);
-
-	free(*target);
-	*target = copy;
-}
+#define DECODE_HICCUPS 3
+#define RETRY_WAITING_MS 500 /* objects of an app that left are going; their end also queues it */
 
 /* ---- revisions ---- */
 
@@ -180,11 +47,15 @@ static void app_revision(struct reconciler *r, const char *name, const char *sou
 			 LOG_KV("owner", app->source));
 		return;
 	}
-	if (!str_eq(app->inputs, inputs))
+	if (!str_eq(app->inputs, inputs)) {
 		forget_decoded(app); /* it belongs to the older revision */
-	replace_string(&app->source, source);
-	replace_string(&app->revision, revision);
-	replace_string(&app->inputs, inputs);
+		images_try_again(r);
+	}
+	if (!str_eq(json_path_str(app->doc, "held.inputs", inputs), inputs))
+		app_release(r, app);
+	app_string(&app->source, source);
+	app_string(&app->revision, revision);
+	app_string(&app->inputs, inputs);
 	app->present = true;
 	json_set(app->doc, "source", json_text(source));
 	reconciler_queue(r, WORK_APP, name);
@@ -200,8 +71,8 @@ static void mark_absent(struct reconciler *r, const char *source, const char *re
 		if (!str_eq(app->source, source) || json_object_get(apps, app->name))
 			continue;
 		app->present = false;
-		replace_string(&app->revision, revision);
-		replace_string(&app->inputs, "");
+		app_string(&app->revision, revision);
+		app_string(&app->inputs, "");
 		forget_decoded(app);
 		builds_drop_app(r, app->name);
 		reconciler_queue(r, WORK_APP, app->name);
@@ -215,16 +86,54 @@ void reconciler_revision(struct reconciler *r, const char *source, const char *r
 	const char *name;
 	json_t *app;
 
-	replace_string(&s->revision, revision);
+	app_string(&s->revision, revision);
 	json_decref(s->apps);
 	s->apps = json_deep_copy(apps);
 	s->decoding = true;
 	json_object_foreach(s->apps, name, app)
 		app_revision(r, name, source, revision, json_path_str(app, "inputs", ""));
 	mark_absent(r, source, revision, s->apps);
+	sources_revision(r, source, revision);
 	log_info("revision", LOG_KV("source", source), LOG_KV("revision", revision));
 	effect_decode(r, source, revision);
 	reconciler_queue(r, WORK_EVENTS, ""); /* a pass, for the effect */
+}
+
+void sync_source_gone(struct reconciler *r, const char *source)
+{
+	struct source *s = source_get(r->apps, source);
+
+	json_decref(s->apps);
+	s->apps = NULL;
+	free(s->revision);
+	s->revision = NULL;
+	s->decoding = false;
+	effects_answered(r, QUESTION_DECODE, source, NULL); /* nobody will */
+	for (size_t i = 0; i < r->apps->n_apps; i++) {
+		struct app *app = r->apps->apps[i];
+
+		if (!str_eq(app->source, source))
+			continue;
+		builds_drop_app(r, app->name);
+		forget_decoded(app);
+		free(app->revision);
+		app->revision = NULL;
+		app->present = false;
+	}
+}
+
+json_t *sync_apps_of_source(struct reconciler *r, const char *source)
+{
+	autostrlist names = {};
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < r->apps->n_apps; i++)
+		if (str_eq(r->apps->apps[i]->source, source))
+			strlist_add(&names, r->apps->apps[i]->name);
+	strlist_sort(&names);
+	for (size_t i = 0; i < names.n; i++)
+		(void)json_array_append_new(list, json_text(names.items[i]));
+	return list;
 }
 
 /* Nothing could be decoded (the worker died): say so on every app, keep what runs. */
@@ -254,6 +163,23 @@ static void app_decoded(struct reconciler *r, struct app *app, const json_t *res
 	reconciler_queue(r, WORK_APP, app->name);
 }
 
+/* The worker died, or took too long: asked again. The first times nothing is said of it, and
+ * nothing is removed before it is known what the revision holds. */
+static void decode_failed(struct reconciler *r, struct source *s, const struct err *err)
+{
+	s->n_failures++;
+	effects_answered_badly(r, QUESTION_DECODE, s->name,
+			       pod_retry_seconds(s->n_failures) * 1000);
+	log_warn("manifests cannot be decoded; trying again", LOG_KV("source", s->name),
+		 LOG_ERR(err));
+	for (size_t i = 0; s->n_failures >= DECODE_HICCUPS && i < r->apps->n_apps; i++) {
+		struct app *app = r->apps->apps[i];
+
+		if (app->present && str_eq(app->source, s->name) && !app->decoded)
+			app_decoded(r, app, NULL, err);
+	}
+}
+
 void reconciler_decoded(struct reconciler *r, const char *source, const char *revision,
 			const json_t *result, const struct err *err)
 {
@@ -261,6 +187,12 @@ void reconciler_decoded(struct reconciler *r, const char *source, const char *re
 
 	if (!str_eq(s->revision, revision))
 		return; /* a newer one is on its way */
+	if (!result && err && err->kind == ERR_TRANSIENT) {
+		decode_failed(r, s, err);
+		return;
+	}
+	effects_answered(r, QUESTION_DECODE, source, NULL);
+	s->n_failures = 0;
 	s->decoding = false;
 	for (size_t i = 0; i < r->apps->n_apps; i++) {
 		struct app *app = r->apps->apps[i];
@@ -273,179 +205,34 @@ void reconciler_decoded(struct reconciler *r, const char *source, const char *re
 		reconciler_queue(r, WORK_APP, r->apps->apps[i]->name);
 }
 
-/* ---- holding ---- */
+/* ---- what the newest revision asks for ---- */
 
-static bool held_on(const struct app *app, enum hold hold)
+static void waiting(struct app *app, const char *phase, const char *text)
 {
-	return str_eq(json_path_str(app->doc, "held.kind", ""), hold_names[hold]);
+	app->phase = phase;
+	app_string(&app->text, text);
 }
 
-static void set_held(struct reconciler *r, struct app *app, enum hold hold, const char *id,
-		     const struct err *err)
+static bool build_failed(struct reconciler *r, struct app *app, const struct app_build *b)
 {
-	const char *reason = *err->reason ? err->reason : "Failed";
-	char now[CLOCK_RFC3339_SIZE];
-
-	if (held_on(app, hold) && str_eq(json_path_str(app->doc, "held.reason", ""), reason) &&
-	    str_eq(json_path_str(app->doc, "held.id", ""), id))
-		return;
-	reconciler_rfc3339(r, now);
-	json_set(app->doc, "held",
-		 json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "kind", hold_names[hold], "id", id,
-			   "inputs", app->inputs ? app->inputs : "", "reason", reason, "message",
-			   err->message, "since", now));
-	app_save(r, app);
-	log_warn("held", LOG_KV("app", app->name), LOG_KV("reason", reason), LOG_ERR(err));
-}
-
-static void release(struct reconciler *r, struct app *app)
-{
-	if (!json_object_get(app->doc, "held"))
-		return;
-	json_object_del(app->doc, "held");
-	app_save(r, app);
-	log_info("released", LOG_KV("app", app->name));
-}
-
-static void status_held(struct reconciler *r, const struct app *app)
-{
-	app_status_write(r, app, "Held", json_path_str(app->doc, "held.reason", ""),
-			 json_path_str(app->doc, "held.message", ""));
-}
-
-/* ---- the steps ---- */
-
-static void forget_applied(struct app *app)
-{
-	free(app->applied_id);
-	app->applied_id = NULL;
-}
-
-/*
- * Keep or put back the effective set while the desired one is held. Without one (a first try) what
- * was applied stays to be looked at.
- */
-static void keep_effective(struct reconciler *r, struct app *app)
-{
-	json_t *effective = json_path(app->doc, "effective.objects");
-	const char *id = json_path_str(app->doc, "effective.id", "");
-	enum hold hold = HOLD_NONE;
-	struct err err = {0};
-	int ret;
-
-	if (!effective || str_eq(app->applied_id, id))
-		return;
-	ret = apply_objects(r, app, &(struct apply_request){.objects = effective}, &hold, &err);
-	if (ret < 0)
-		log_error("the effective set cannot be put back", LOG_KV("app", app->name),
-			  LOG_ERR(&err));
-	if (ret == 1) {
-		forget_applied(app);
-		reconciler_queue_after(r, WORK_APP, app->name, RETRY_WAITING_MS);
-	} else {
-		replace_string(&app->applied_id, id);
-	}
-}
-
-static void hold_app(struct reconciler *r, struct app *app, enum hold hold, const char *id,
-		     const struct err *err)
-{
-	set_held(r, app, hold, id, err);
-	keep_effective(r, app);
-	status_held(r, app);
-}
-
-/* The desired set as the record keeps it: everything needed to apply it again. */
-static json_t *set_record(struct reconciler *r, const struct app *app)
-{
-	char now[CLOCK_RFC3339_SIZE];
-
-	reconciler_rfc3339(r, now);
-	return json_pack("{s:s, s:s, s:s, s:s, s:O}", "id", app->resolved_id, "revision",
-			 app->revision, "inputs", app->inputs, "since", now, "objects",
-			 app->resolved);
-}
-
-static void verified(struct reconciler *r, struct app *app)
-{
-	if (!str_eq(json_path_str(app->doc, "effective.id", ""), app->resolved_id)) {
-		json_set(app->doc, "effective", set_record(r, app));
-		app_save(r, app);
-		log_info("verified", LOG_KV("app", app->name), LOG_KV("revision", app->revision));
-	} else if (!str_eq(json_path_str(app->doc, "effective.revision", ""), app->revision)) {
-		json_path_set_new(app->doc, "effective.revision", json_text(app->revision));
-		json_path_set_new(app->doc, "effective.inputs", json_text(app->inputs));
-		app_save(r, app);
-	}
-	app_status_write(r, app, "Verified", "", "");
-}
-
-static void follow(struct reconciler *r, struct app *app)
-{
-	autofree char *text = NULL;
-	uint64_t again_ms = UINT64_MAX;
 	struct err err = {0};
 
-	switch (follow_objects(r, app->resolved, &text, &again_ms, &err)) {
-	case FOLLOW_UP:
-		verified(r, app);
-		return;
-	case FOLLOW_FAILED:
-		if (!str_eq(json_path_str(app->doc, "effective.id", ""), app->resolved_id)) {
-			forget_applied(app);
-			hold_app(r, app, HOLD_ROLLOUT, app->resolved_id, &err);
-			return;
-		}
-		app_status_write(r, app, "Progressing", err.reason, err.message);
-		return;
-	case FOLLOW_PROGRESS:
-		app_status_write(r, app, "Progressing", "", text);
-		if (again_ms != UINT64_MAX)
-			reconciler_queue_after(r, WORK_APP, app->name, again_ms);
-		return;
-	}
+	(void)err_set(&err, b->err.kind, b->err.code, b->err.reason, "image %s: %s", b->id,
+		      b->err.message);
+	app_hold(r, app, HOLD_BUILD, app->inputs, &err);
+	return false;
 }
 
-/* Someone else may take objects away: another app's Namespace that goes with all that is in it. */
-static bool all_there(struct reconciler *r, const json_t *objects)
+static bool image_failed(struct reconciler *r, struct app *app, const struct image_wait *w)
 {
-	for (size_t i = 0; i < json_array_size(objects); i++) {
-		const json_t *o = json_array_get(objects, i);
-
-		if (!store_get(r->store, object_kind(o), object_namespace(o), object_name(o)))
-			return false;
-	}
-	return true;
-}
-
-static void apply_desired(struct reconciler *r, struct app *app)
-{
-	enum hold hold = HOLD_NONE;
+	bool again = w->err.kind == ERR_TRANSIENT && w->n_failures > 1 &&
+		     str_eq(w->err.reason, "ErrImagePull");
 	struct err err = {0};
-	int ret;
 
-	if (str_eq(app->applied_id, app->resolved_id) && all_there(r, app->resolved)) {
-		release(r, app);
-		follow(r, app);
-		return;
-	}
-	ret = apply_objects(r, app,
-			    &(struct apply_request){.objects = app->resolved, .guard = true}, &hold,
-			    &err);
-	if (ret < 0) {
-		hold_app(r, app, hold, app->resolved_id, &err);
-		return;
-	}
-	release(r, app);
-	if (ret == 1) {
-		forget_applied(app); /* the store is between two sets */
-		app_status_write(r, app, "Progressing", "",
-				 "waiting for objects that are being deleted");
-		reconciler_queue_after(r, WORK_APP, app->name, RETRY_WAITING_MS);
-		return;
-	}
-	replace_string(&app->applied_id, app->resolved_id);
-	follow(r, app);
+	(void)err_set(&err, w->err.kind, w->err.code, again ? "ImagePullBackOff" : w->err.reason,
+		      "image %s: %s", w->ref, w->err.message);
+	app_hold(r, app, HOLD_IMAGE, app->inputs, &err);
+	return false;
 }
 
 /* Everything a set needs before it may touch anything running: builds, then images. True when all
@@ -455,18 +242,13 @@ static bool prepare(struct reconciler *r, struct app *app)
 	const struct app_build *b = NULL;
 	const struct image_wait *w = NULL;
 	autofree char *what = NULL;
-	struct err err = {0};
 	int built = builds_of_app(r, app, &b);
 
-	if (built < 0) {
-		(void)err_set(&err, b->err.kind, b->err.code, b->err.reason, "image %s: %s", b->id,
-			      b->err.message);
-		hold_app(r, app, HOLD_BUILD, app->inputs, &err);
-		return false;
-	}
+	if (built < 0)
+		return build_failed(r, app, b);
 	if (built == 0) {
 		what = mem_asprintf("building image %s", b->id);
-		app_status_write(r, app, "Building", "", what);
+		waiting(app, "Building", what);
 		return false;
 	}
 	if (app->resolved && app->resolved_serial == r->apps->serial)
@@ -475,18 +257,118 @@ static bool prepare(struct reconciler *r, struct app *app)
 	case RESOLVE_DONE:
 		return true;
 	case RESOLVE_FAILED:
-		(void)err_set(&err, w->err.kind, w->err.code,
-			      w->n_failures > 1 && str_eq(w->err.reason, "ErrImagePull")
-				      ? "ImagePullBackOff"
-				      : w->err.reason,
-			      "image %s: %s", w->ref, w->err.message);
-		hold_app(r, app, HOLD_IMAGE, app->inputs, &err);
-		return false;
+		return image_failed(r, app, w);
 	default:
-		app_status_write(r, app, "Waiting", "", what);
+		waiting(app, "Waiting", what);
 		return false;
 	}
 }
+
+/* Holds that only other inputs or people release; the rest is looked at again each time. */
+static bool is_held_for(const struct app *app, const char *key)
+{
+	static const enum hold sticky[] = {HOLD_ROLLOUT, HOLD_ASK, HOLD_UNDO, HOLD_UNDELETE};
+
+	for (size_t i = 0; i < ARRAY_SIZE(sticky); i++) {
+		if (app_held_on(app, sticky[i]))
+			return str_eq(json_path_str(app->doc, "held.key", ""), key);
+	}
+	return false;
+}
+
+static bool is_set(const struct app *app, const char *which)
+{
+	const json_t *set = json_object_get(app->doc, which);
+
+	return set && str_eq(json_path_str(set, "id", ""), app->resolved_id);
+}
+
+/* The set is known already: it is of this revision from now on. */
+static void rename_set(struct reconciler *r, struct app *app, const char *which)
+{
+	json_t *set = json_object_get(app->doc, which);
+
+	if (str_eq(json_path_str(set, "revision", ""), app->revision) &&
+	    str_eq(json_path_str(set, "key", ""), app->key))
+		return;
+	json_set(set, "revision", json_text(app->revision));
+	json_set(set, "inputs", json_text(app->inputs));
+	json_set(set, "key", json_text(app->key));
+	app_save(r, app);
+}
+
+/* What is asked for is what runs, or what ran before something else was begun. */
+static void want_effective(struct reconciler *r, struct app *app)
+{
+	bool begun = rollout_of(app) || json_object_get(app->doc, "stopped");
+
+	rollout_drop(r, app, "Superseded");
+	rename_set(r, app, "effective");
+	if (begun) {
+		json_object_del(app->doc, "stopped");
+		json_set(app->doc, "restore", json_true());
+		app_save(r, app);
+	}
+	app_release(r, app);
+}
+
+static void hold_again(struct reconciler *r, struct app *app, const json_t *failure)
+{
+	struct err err = {0};
+
+	(void)err_set(&err, ERR_INVALID, ENOEXEC, json_path_str(failure, "reason", "Failed"),
+		      "the same files failed before: %s", json_path_str(failure, "message", ""));
+	app_hold(r, app, HOLD_ROLLOUT, app->key, &err);
+}
+
+/* Bring the newest revision as far as it gets without touching what runs, then let it roll. */
+static void desire(struct reconciler *r, struct app *app)
+{
+	const json_t *failure;
+
+	app->phase = NULL;
+	if (!app->decoded || json_array_size(json_object_get(app->decoded, "errors")) > 0)
+		return;
+	if (!prepare(r, app) || is_held_for(app, app->key))
+		return;
+	failure = quarantine_get(app, app->key);
+	if (is_set(app, "rollout"))
+		rename_set(r, app, "rollout");
+	else if (is_set(app, "effective"))
+		want_effective(r, app);
+	else if (failure)
+		hold_again(r, app, failure);
+	else if (!json_object_get(app->doc, "paused"))
+		rollout_start(r, app);
+}
+
+/* ---- status ---- */
+
+static void write_status(struct reconciler *r, const struct app *app)
+{
+	const json_t *errors = json_object_get(app->decoded, "errors");
+	const json_t *held = json_object_get(app->doc, "held");
+
+	if (rollout_of(app))
+		app_status_write(r, app, "Progressing", app->progress_reason,
+				 app->progress ? app->progress : "");
+	else if (json_array_size(errors) > 0)
+		app_status_write(r, app, "Invalid", "InvalidManifest",
+				 json_string_value(json_array_get(errors, 0)));
+	else if (held)
+		app_status_write(r, app, "Held", json_path_str(held, "reason", ""),
+				 json_path_str(held, "message", ""));
+	else if (app->phase)
+		app_status_write(r, app, app->phase, "", app->text);
+	else if (!json_object_get(app->doc, "effective"))
+		app_status_write(r, app, "Waiting", "", "nothing was rolled out yet");
+	else if (app->progress)
+		app_status_write(r, app, "Progressing", app->progress_reason, app->progress);
+	else
+		app_status_write(r, app, "Verified", "", "");
+}
+
+/* ---- leaving ---- */
 
 /* Pods that its workloads made outlive them by their grace; those that moved along stay. */
 static bool has_pods(struct reconciler *r, const struct app *app)
@@ -515,11 +397,12 @@ static void remove_app(struct reconciler *r, struct app *app)
 
 	if (source_get(r->apps, app->source)->decoding)
 		return; /* whether the revision leaves anything is known when it is decoded */
+	rollout_drop(r, app, "Superseded");
 	ret = apply_objects(r, app, &(struct apply_request){.objects = nothing, .guard = true},
 			    &hold, &err);
 	if (ret < 0) {
-		set_held(r, app, hold, "", &err);
-		status_held(r, app);
+		app_hold(r, app, hold, "", &err);
+		write_status(r, app);
 		return;
 	}
 	if (ret == 1 || has_pods(r, app)) {
@@ -529,40 +412,49 @@ static void remove_app(struct reconciler *r, struct app *app)
 		return;
 	}
 	log_info("removed", LOG_KV("app", app->name));
-	store_doc_delete(r->store, BUCKET, app->name);
-	(void)store_delete(r->store, KIND_APP, NULL, app->name);
-	app_remove(r->apps, app);
+	deleted_keep(r, app);
+	app_forget(r, app);
 	for (size_t i = 0; i < r->apps->n_apps; i++) /* one may be held for what this one had */
 		reconciler_queue(r, WORK_APP, r->apps->apps[i]->name);
+}
+
+/* ---- the order ---- */
+
+/* Its source has not spoken since the start: what was begun goes on, the rest is left alone. */
+static void go_on(struct reconciler *r, struct app *app)
+{
+	if (rollout_of(app))
+		rollout_step(r, app);
+	else if (json_object_get(app->doc, "restore") || json_path(app->doc, "effective.watch"))
+		rollout_settle(r, app);
+	else
+		return;
+	write_status(r, app);
 }
 
 void sync_app_reconcile(struct reconciler *r, const char *key)
 {
 	struct app *app = app_get(r->apps, key);
 
-	if (!app || !app->revision || !r->recovered)
-		return; /* unknown, or its source has not spoken yet: what runs goes on */
-	if (!app->present) {
+	if (!app)
+		deleted_expire(r, key);
+	if (!app || !r->recovered)
+		return;
+	if (!app->revision) {
+		go_on(r, app);
+		return;
+	}
+	if (!app->present && !app_held_on(app, HOLD_UNDELETE)) {
 		remove_app(r, app);
 		return;
 	}
-	if (!app->decoded)
-		return;
-	if (json_array_size(json_object_get(app->decoded, "errors")) > 0) {
-		app_status_write(r, app, "Invalid", "InvalidManifest",
-				 json_string_value(json_array_get(
-					 json_object_get(app->decoded, "errors"), 0)));
-		return;
-	}
-	if (!prepare(r, app))
-		return;
-	if (held_on(app, HOLD_ROLLOUT) &&
-	    str_eq(json_path_str(app->doc, "held.id", ""), app->resolved_id)) {
-		keep_effective(r, app);
-		status_held(r, app);
-		return;
-	}
-	apply_desired(r, app);
+	if (app->present)
+		desire(r, app);
+	if (rollout_of(app))
+		rollout_step(r, app);
+	else
+		rollout_settle(r, app);
+	write_status(r, app);
 }
 
 /* ---- what controllers ask ---- */
@@ -600,8 +492,7 @@ bool sync_object_in_rollout(struct reconciler *r, const json_t *o)
 	const char *name = object_annotation(o, SYNC_ANNOTATION_APP);
 	const struct app *app = name ? app_get(r->apps, name) : NULL;
 
-	return app && app->present && app->resolved && str_eq(app->applied_id, app->resolved_id) &&
-	       !str_eq(json_path_str(app->doc, "effective.id", ""), app->resolved_id);
+	return app && rollout_of(app);
 }
 
 /* The effective record follows what really runs: the older template in place of the one that
@@ -612,6 +503,8 @@ static void replace_effective_template(struct app *app, const json_t *d)
 	json_t *o;
 	size_t i;
 
+	json_path_set_new(app->doc, "effective.objects",
+			  json_deep_copy(json_path(app->doc, "effective.objects")));
 	json_array_foreach(json_path(app->doc, "effective.objects"), i, o) {
 		autofree char *k = app_object_key(o);
 
@@ -632,9 +525,9 @@ void sync_deployment_went_back(struct reconciler *r, const json_t *d, const char
 	if (!app || !json_path(app->doc, "effective.id"))
 		return;
 	(void)err_set(&err, ERR_TRANSIENT, ENOENT, reason, "%s", message);
-	set_held(r, app, HOLD_ROLLOUT, json_path_str(app->doc, "effective.id", ""), &err);
+	app_hold(r, app, HOLD_ROLLOUT, json_path_str(app->doc, "effective.key", ""), &err);
 	replace_effective_template(app, d);
-	replace_string(&app->applied_id, "rolled-back");
+	app_string(&app->applied_id, "rolled-back/");
 	app_save(r, app);
-	status_held(r, app);
+	reconciler_queue(r, WORK_APP, name);
 }

@@ -18,6 +18,13 @@
 #define SYNC_ANNOTATION_CONFIG                                                                     \
 	"recond.dev/config-hash" /* on a pod template: what it reads from ConfigMaps, Secrets */
 
+/* What manifests say about how their app is handled: on an object, or on an App object for all of
+ * them. */
+#define SYNC_ANNOTATION_PHASE "recond.dev/phase"               /* "pre-deploy" on a Job */
+#define SYNC_ANNOTATION_IRREVERSIBLE "recond.dev/irreversible" /* "true" on such a Job */
+#define SYNC_ANNOTATION_ROLLBACK "recond.dev/rollback"         /* "false": is not put back */
+#define SYNC_ANNOTATION_VERIFY "recond.dev/verify-seconds"     /* watched for so long when up */
+
 struct apps;
 
 /* No apps yet. / Free all records; NULL is fine, returns NULL. */
@@ -29,6 +36,13 @@ void apps_load(struct reconciler *r);
 
 /* Queue work: bring app KEY one step on. */
 void sync_app_reconcile(struct reconciler *r, const char *key);
+
+/* SOURCE speaks no more: what runs of its apps goes on, as before its first revision after a start,
+ * and another source may have an app of the same name. */
+void sync_source_gone(struct reconciler *r, const char *source);
+
+/* Names of the apps that came from SOURCE last, sorted. Owned by the caller. */
+json_t *sync_apps_of_source(struct reconciler *r, const char *source);
 
 /* Queue work: bring the build KEY one step on. */
 void sync_build_reconcile(struct reconciler *r, const char *key);

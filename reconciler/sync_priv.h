@@ -20,6 +20,9 @@ enum hold {
 	HOLD_ROLLOUT,  /* it was applied and could not come up: the effective set was put back */
 	HOLD_PRUNE,    /* it would delete too much */
 	HOLD_CONFLICT, /* it asks for what cannot be changed, or what another app owns */
+	HOLD_ASK,      /* it failed after a step that cannot be undone: people decide */
+	HOLD_UNDO,     /* people asked for an older set */
+	HOLD_UNDELETE, /* its source no longer has it, people brought it back */
 	HOLD_N_,
 };
 
@@ -30,16 +33,43 @@ struct app {
 	char *revision;
 	char *inputs;      /* digest of the app's files */
 	bool present;      /* in the newest revision of its source */
-	json_t *decoded;   /* {objects, errors, notes} of `revision`; NULL while it is being decoded
-			    */
+	json_t *decoded;   /* {objects, errors, notes, settings} of `revision`; NULL while it is
+			      being decoded */
 	json_t *resolved;  /* objects with images pinned and config hashed; NULL until all is there
 			    */
 	char *resolved_id; /* digest of `resolved` */
+	char *key; /* digest of all inputs of `resolved`: files, contexts and images built from them
+		    */
 	uint64_t resolved_serial; /* of builds, when it was resolved */
 	char *applied_id;         /* the set that this process brought the store to */
-	/* Persistent, bucket "apps": {source, desired{}, effective{}, held{}, ledger[], verified}.
+	/* For the status: what the newest revision waits for (phase NULL: nothing), and how far
+	 * what runs is (NULL: it is up). */
+	const char *phase;
+	char *text;
+	char *progress;
+	char progress_reason[64];
+	/*
+	 * Persistent, bucket "apps":
+	 *   source       whose it is
+	 *   ledger       [key of object] everything it ever made and that is not known to be gone
+	 *   effective    SET: the last verified one, with "since"; "watch": {"until_ns", "pods"}
+	 *                while it may still be found wanting
+	 *   rollout      SET on its way: "stage" ("pre-deploy" or ""), "done": [keys of ended Jobs]
+	 *   held         {kind, key, inputs, revision, reason, message, since, restored}
+	 *   restore      true: the effective set has yet to be put back
+	 *   stopped      true: what failed was left as it is; nothing is put back or healed
+	 *   failed_set   SET that was left so, with `stopped`
+	 *   paused       since when
+	 *   approved     a revision whose deletions are confirmed
+	 *   quarantine   [{key, reason, message, since}] inputs that failed, oldest first
+	 *   next         number of the next history entry
+	 * SET: {n, id, key, revision, inputs, since, objects, settings}
 	 */
 	json_t *doc;
+	/* Persistent, bucket "history", oldest first: SET with "result", "reason", "message",
+	 * "end".
+	 */
+	json_t *history;
 };
 
 enum build_state {
@@ -84,6 +114,7 @@ struct source {
 	char *revision;
 	json_t *apps; /* as given to reconciler_revision */
 	bool decoding;
+	unsigned int n_failures; /* of decoding, in a row */
 };
 
 struct apps {
@@ -98,13 +129,71 @@ struct apps {
 	uint64_t serial;
 };
 
-/* ---- sync.c ---- */
+/* ---- app_record.c ---- */
 struct app *app_get(struct apps *a, const char *name);
+struct app *app_add(struct apps *a, const char *name);
+/* Forget APP, which is freed. What is persistent of it stays. */
+void app_remove(struct apps *a, struct app *app);
 struct source *source_get(struct apps *a, const char *name);
 /* The persistent document of APP was changed: write it. */
 void app_save(struct reconciler *r, const struct app *app);
 /* "Kind/namespace/name" of O. Owned by the caller. */
 char *app_object_key(const json_t *o);
+/* The annotation KEY of O, or what the App object of SET's manifests says; NULL when neither does.
+ */
+const char *app_setting(const json_t *set, const json_t *o, const char *key);
+/* A string of APP's newest revision was replaced. VALUE is copied. */
+void app_string(char **target, const char *value);
+
+bool app_held_on(const struct app *app, enum hold hold);
+/* Hold APP because of ERR; KEY: the inputs that are held. Says nothing when it is held so. */
+void app_hold(struct reconciler *r, struct app *app, enum hold hold, const char *key,
+	      const struct err *err);
+void app_release(struct reconciler *r, struct app *app);
+/* Tell the people whom the source names: TYPE is "verified", "held" or "released". */
+void app_announce(struct reconciler *r, const struct app *app, const char *type);
+/* Remove APP from the store's records and from memory; its history stays. */
+void app_forget(struct reconciler *r, struct app *app);
+
+/* ---- app_history.c ---- */
+/* SET (borrowed) begins to be rolled out: number it and keep it. */
+void history_begin(struct reconciler *r, struct app *app, json_t *set);
+/* How the try with number N ended: "Verified", "Held", "Superseded". ERR may be NULL. */
+void history_end(struct reconciler *r, struct app *app, int64_t n, const char *result,
+		 const struct err *err);
+/* The entry with number N, or NULL. / The newest that was verified and does not have the id BUT. */
+const json_t *history_get(const struct app *app, int64_t n);
+const json_t *history_last_good(const struct app *app, const char *but);
+void history_load(struct reconciler *r, struct app *app);
+/* Everything kept of an app that is gone. */
+void history_drop(struct reconciler *r, const char *app);
+/* Inputs KEY failed because of ERR. / Why they did, NULL when they did not. / Forget that. */
+void quarantine_add(struct reconciler *r, struct app *app, const char *key, const struct err *err);
+const json_t *quarantine_get(const struct app *app, const char *key);
+void quarantine_drop(struct reconciler *r, struct app *app, const char *key);
+
+/* ---- rollout.c ---- */
+/* The set on its way, or NULL. */
+const json_t *rollout_of(const struct app *app);
+/* Begin with what the newest revision asks for; it may be refused (then APP is held). */
+void rollout_start(struct reconciler *r, struct app *app);
+/* One step on with the set on its way. */
+void rollout_step(struct reconciler *r, struct app *app);
+/* Without one: keep the effective set as it was verified. */
+void rollout_settle(struct reconciler *r, struct app *app);
+/* Give up the set on its way (a newer one is refused or nothing is asked for any more). */
+void rollout_drop(struct reconciler *r, struct app *app, const char *result);
+
+/* ---- rollback.c ---- */
+/* People say that APP, which was left as it failed, is to go back. */
+void rollback_approved(struct reconciler *r, struct app *app);
+
+/* ---- app_action.c ---- */
+/* An app that left its source went altogether: keep its record for a while. / Forget KEY's if that
+ * is over. / Look after those kept at start. */
+void deleted_keep(struct reconciler *r, const struct app *app);
+void deleted_expire(struct reconciler *r, const char *key);
+void deleted_load(struct reconciler *r);
 
 /* ---- builds.c ---- */
 /* One build for each Image object of APP, planned anew where inputs changed. */
@@ -115,6 +204,10 @@ int builds_of_app(struct reconciler *r, const struct app *app, const struct app_
 /* The build that makes what REF names, for SOURCE; NULL when none does. */
 struct app_build *builds_for_ref(struct reconciler *r, const char *source, const char *ref);
 void builds_drop_app(struct reconciler *r, const char *app);
+/* Note in INPUTS (object: id to digest text) all that B and the builds it rests on are made of. */
+void builds_note_inputs(struct reconciler *r, const struct app_build *b, json_t *inputs);
+/* Builds of APP that failed are begun anew. */
+void builds_try_again(struct reconciler *r, const char *app);
 struct app_build *app_build_free(struct app_build *b);
 /* "name:tag" as a manifest's image field means it on this host. Owned by the caller. */
 char *builds_familiar(const char *ref);
@@ -128,7 +221,12 @@ enum resolve_result {
 enum resolve_result resolve_app(struct reconciler *r, struct app *app,
 				const struct image_wait **ret_wait, char **ret_what);
 
+/* What could not be had for good is asked for once more. */
+void images_try_again(struct reconciler *r);
+
 /* ---- apply.c ---- */
+/* Does another app, as its source has it now, ask for the object KEY of APP? */
+bool apply_elsewhere(struct reconciler *r, const struct app *app, const char *key);
 struct apply_request {
 	json_t *objects;    /* the whole set */
 	const json_t *skip; /* keys (app_object_key) of objects of it that are not written now;

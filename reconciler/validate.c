@@ -338,6 +338,9 @@ static void check_rules(const struct validation *v, enum kind kind, const json_t
 	case KIND_REPLICASET:
 		validate_replicaset(v, o);
 		break;
+	case KIND_JOB:
+		validate_job(v, o);
+		break;
 	case KIND_SERVICE:
 		validate_service(v, o);
 		break;
@@ -346,6 +349,9 @@ static void check_rules(const struct validation *v, enum kind kind, const json_t
 		break;
 	case KIND_SECRET:
 		validate_secret(v, o);
+		break;
+	case KIND_SOURCE:
+		validate_source(v, o);
 		break;
 	default:
 		break;

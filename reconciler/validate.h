@@ -7,6 +7,7 @@
 #pragma once
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "reconciler/finding.h"
 #include "reconciler/kind.h"
@@ -15,6 +16,13 @@ struct validation {
 	struct finding_place at;
 	struct findings *errors;
 	struct findings *notes; /* what is valid but has no effect here */
+	/*
+	 * What objects may ask for beyond a usual container, of the source they come from:
+	 * {"source": its name, "file": where it is configured (may be missing), "allow": the
+	 * spec.policy of its configuration}. NULL: nothing.
+	 */
+	const json_t *policy;
+	bool trusted; /* whoever asks may have anything: POLICY does not count */
 };
 
 /*

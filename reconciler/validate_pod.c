@@ -32,13 +32,6 @@ static size_t given(const json_t *j, const char *skip, const char **ret_first)
 	return n;
 }
 
-static bool is_given(const json_t *j, const char *key)
-{
-	const json_t *value = json_object_get(j, key);
-
-	return value && !json_is_null(value);
-}
-
 /* ---- environment ---- */
 
 static void check_env(const struct validation *v, const struct path *path, const json_t *env)
@@ -343,6 +336,7 @@ static void check_containers(const struct validation *v, const struct path *up, 
 	const struct path list = {up, name, 0};
 	autofree const char **volumes = volume_names(json_object_get(spec, "volumes"));
 	bool host_network = json_path_bool(spec, "hostNetwork", false);
+	bool init = str_eq(name, "initContainers");
 	autojson *taken = json_object();
 	const json_t *c;
 	size_t i;
@@ -351,11 +345,12 @@ static void check_containers(const struct validation *v, const struct path *up, 
 		const struct path at = {&list, NULL, i};
 		const char *own = json_string_value(json_object_get(c, "name"));
 
-		if (own && json_object_get(names, own) && str_eq(name, "initContainers"))
+		if (own && json_object_get(names, own) && init)
 			ERR(v, MEMBER(&at, "name"), "the name '%.100s' is there already", own);
 		if (own)
 			json_set(names, own, json_true());
 		validate_container(v, &at, c);
+		validate_checks(v, &at, spec, c, init);
 		check_mounts(v, &at, c, volumes);
 		check_host_ports(v, &at, c, taken, host_network);
 	}
@@ -389,6 +384,10 @@ void validate_pod_spec(const struct validation *v, const struct path *path, cons
 		check_volume(v, ELEMENT(&volumes, i), e);
 	}
 	check_dns(v, path, spec);
+	validate_policy(v, path, spec);
 	if (in_template && !str_eq(restart, "Always"))
 		ERR(v, MEMBER(path, "restartPolicy"), "must be Always in a template");
+	if (in_template && is_given(spec, "activeDeadlineSeconds"))
+		ERR(v, MEMBER(path, "activeDeadlineSeconds"),
+		    "does not go with pods that are always replaced");
 }

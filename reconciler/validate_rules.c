@@ -29,7 +29,7 @@ static void check_requirement(const struct validation *v, const struct path *pat
 		ERR(v, MEMBER(path, "values"), "must be empty with the operator %s", op);
 }
 
-static void check_selector(const struct validation *v, const json_t *spec)
+void validate_selector(const struct validation *v, const json_t *spec)
 {
 	const struct path path = {&spec_path, "selector", 0};
 	const struct path list = {&path, "matchExpressions", 0};
@@ -64,7 +64,7 @@ void validate_replicaset(const struct validation *v, const json_t *o)
 {
 	const json_t *spec = json_object_get(o, "spec");
 
-	check_selector(v, spec);
+	validate_selector(v, spec);
 	check_template(v, spec);
 }
 
@@ -105,7 +105,7 @@ void validate_deployment(const struct validation *v, const json_t *o)
 	const json_t *spec = json_object_get(o, "spec");
 	json_int_t deadline = json_path_int(spec, "progressDeadlineSeconds", 600);
 
-	check_selector(v, spec);
+	validate_selector(v, spec);
 	check_template(v, spec);
 	check_strategy(v, spec);
 	if (json_is_object(spec) && deadline <= json_path_int(spec, "minReadySeconds", 0))

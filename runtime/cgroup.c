@@ -276,6 +276,28 @@ int cgroup_make(const struct cgroup_host *host, const char *path,
 	return 0;
 }
 
+int cgroup_enter(const struct cgroup_host *host, const char *path, struct err *err)
+{
+	assert(path[0] == '/' && path[1] != '\0');
+	for (size_t i = 0; i < host->n; i++) {
+		const struct cgroup_hierarchy *h = &host->hierarchies[i];
+		autoclose int rootfd = -1, dirfd = -1;
+		int r;
+
+		if (!h->v2 && !strstr(h->controllers, ",name=systemd,"))
+			continue;
+		rootfd = fs_open(h->mount, O_RDONLY | O_DIRECTORY, 0);
+		r = rootfd < 0 ? rootfd : fs_mkdir_p(rootfd, path + 1, 0755);
+		if (r == 0)
+			r = dirfd = open_cgroup(h, path);
+		if (r >= 0)
+			r = write_file(dirfd, "cgroup.procs", "0");
+		if (r < 0)
+			return err_errno(err, r, "enter cgroup '%s%s'", h->mount, path);
+	}
+	return 0;
+}
+
 /* A stream over the directory behind DIRFD, from its beginning; NULL on failure. */
 static DIR *list_dir(int dirfd)
 {
@@ -413,4 +435,17 @@ int cgroup_remove(const struct cgroup_host *host, const char *path, struct err *
 			return err_errno(err, r, "remove cgroup '%s%s'", h->mount, path);
 	}
 	return 0;
+}
+
+void cgroup_remove_empty(const struct cgroup_host *host, const char *path)
+{
+	assert(path[0] == '/' && path[1] != '\0');
+	for (size_t i = 0; i < host->n; i++) {
+		autoclose int rootfd =
+			fs_open(host->hierarchies[i].mount, O_RDONLY | O_DIRECTORY, 0);
+
+		/* The kernel refuses while there is something. */
+		if (rootfd >= 0)
+			(void)unlinkat(rootfd, path + 1, AT_REMOVEDIR);
+	}
 }

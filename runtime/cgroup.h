@@ -66,6 +66,13 @@ struct cgroup_limits {
 int cgroup_make(const struct cgroup_host *host, const char *path,
 		const struct cgroup_limits *limits, struct err *err);
 
+/*
+ * Move this process into the cgroup PATH, which is made when missing, in those hierarchies that a
+ * service manager tells its processes apart by: cgroup2, and on v1 the one named systemd. The
+ * limits of controllers on v1 stay those of where it was. 0 or negative errno with ERR.
+ */
+int cgroup_enter(const struct cgroup_host *host, const char *path, struct err *err);
+
 /* The weight of cgroup v2 for SHARES of v1, as crun and runc compute it now: 1024 gives 100. */
 uint64_t cgroup_weight(uint64_t shares);
 
@@ -77,6 +84,9 @@ int cgroup_kill(const struct cgroup_host *host, const char *path, uint64_t timeo
 /* Remove PATH and what is below it from all hierarchies; missing is fine. 0 or negative errno with
  * ERR. */
 int cgroup_remove(const struct cgroup_host *host, const char *path, struct err *err);
+
+/* Remove PATH wherever nothing is in it: no process, no other cgroup. */
+void cgroup_remove_empty(const struct cgroup_host *host, const char *path);
 
 /*
  * The file with the line "oom_kill <n>" for PATH, owned by the caller; NULL when there is no memory

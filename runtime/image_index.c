@@ -324,3 +324,29 @@ int image_index_change(struct image_store *s, const struct image_index_change *c
 	r = index_write(s, doc, err);
 	return r < 0 ? r : found;
 }
+
+int image_index_forget(struct image_store *s, const char *digest, struct err *err)
+{
+	autoclose int lock = index_lock(s, err);
+	autojson *doc = NULL;
+	bool found = false;
+	struct stat st;
+	json_t *list;
+	int r;
+
+	assert(digest_valid(digest));
+	if (lock < 0)
+		return lock;
+	r = index_read(&doc, &st, s, err);
+	if (r < 0)
+		return r;
+	list = json_object_get(doc, "manifests");
+	for (size_t i = json_array_size(list); i-- > 0;) {
+		if (!str_eq(entry_digest(json_array_get(list, i)), digest))
+			continue;
+		(void)json_array_remove(list, i);
+		found = true;
+	}
+	r = found ? index_write(s, doc, err) : 0;
+	return r < 0 ? r : found;
+}

@@ -54,6 +54,10 @@ struct image_index_change {
 	const json_t *descriptor;   /* mediaType, digest, size, ...; NULL removes the name */
 };
 
+/* Remove all entries of DIGEST, named or not, durably. 1 when there were any, 0 when not, or
+ * negative errno. */
+int image_index_forget(struct image_store *s, const char *digest, struct err *err);
+
 /* Apply CHANGE durably. 1 when the name was there before, 0 when not, or negative errno. */
 int image_index_change(struct image_store *s, const struct image_index_change *change,
 		       struct err *err);

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "base/worker.h"
+#include "runtime/collect.h"
 #include "runtime/layer_extract.h"
 #include "runtime/layer_message_priv.h"
 #include "runtime/layer_unpack.h"
@@ -20,6 +21,7 @@
 static int unpack(const json_t *request, struct err *err)
 {
 	_cleanup_(image_store_freep) struct image_store *store = NULL;
+	autoclose int hold = -1;
 	struct manifest_layer layer;
 	struct layer_limits limits;
 	int r;
@@ -27,6 +29,8 @@ static int unpack(const json_t *request, struct err *err)
 	r = layer_request_parse(request, &layer, &limits, err);
 	if (r >= 0)
 		r = image_store_open(&store, json_path_str(request, "stateDir", ""), err);
+	if (r >= 0)
+		r = hold = collect_hold(store, err);
 	if (r >= 0)
 		r = layer_unpack(store, &layer, &limits, err);
 	return r;

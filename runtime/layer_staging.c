@@ -115,6 +115,22 @@ static int remove_all(int fd)
 	return r;
 }
 
+int layer_staging_discard(struct image_store *store, const char *hex, struct err *err)
+{
+	_cleanup_(layer_staging_deinit) struct layer_staging s = {.fd = -1};
+	int r = layer_staging_begin(&s, store, err);
+
+	assert(strlen(hex) == 64);
+	if (r < 0)
+		return r;
+	/* Over the empty directory of ours, which deinit removes with all that is in it then. */
+	if (renameat2(image_store_layers_fd(store), hex, s.fd, s.name, 0) < 0)
+		return errno == ENOENT ? 0 : err_errno(err, errno, "take layer %s away", hex);
+	if (fsync(image_store_layers_fd(store)) < 0)
+		return err_errno(err, errno, "sync layers");
+	return 1;
+}
+
 int layer_staging_collect(struct image_store *store, struct err *err)
 {
 	int fd = staging_open(store, LOCK_EX | LOCK_NB, err), r;

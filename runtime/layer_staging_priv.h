@@ -28,5 +28,11 @@ int layer_staging_commit(struct layer_staging *s, const char *diff_id, bool *ret
 /* Remove our directory unless it was committed, unlock. Idempotent. */
 void layer_staging_deinit(struct layer_staging *s);
 
+/*
+ * Remove the unpacked layer whose diff_id has the digits HEX: renamed into the staging directory
+ * first, so that a layer is there whole or not at all. 1, 0 when it was not there, negative errno.
+ */
+int layer_staging_discard(struct image_store *store, const char *hex, struct err *err);
+
 /* Remove leftovers, unless somebody has a staging directory right now. 0 or negative errno. */
 int layer_staging_collect(struct image_store *store, struct err *err);

@@ -4,8 +4,10 @@
  */
 #include "runtime/monitor.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fs.h"
 #include "base/json.h"
@@ -65,9 +67,26 @@ int monitor_read_exit(struct monitor_exit *ret, int events_fd, const char *id)
 	ret->exit_code = (int)json_path_int(j, "exit_code", 137);
 	ret->signal = (int)json_path_int(j, "signal", 0);
 	ret->oom_killed = json_path_bool(j, "oom_killed", false);
+	ret->unknown = json_path_bool(j, "unknown", false);
 	copy_text(ret->started_at, j, "started_at");
 	copy_text(ret->finished_at, j, "finished_at");
 	return 1;
+}
+
+int monitor_write_exit(int events_fd, const char *id, const struct monitor_exit *e, struct err *err)
+{
+	autojson *j = NULL;
+	autofree char *text = NULL;
+	char name[64];
+
+	(void)snprintf(name, sizeof(name), "%s.exit", id);
+	if (faccessat(events_fd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		return 0;
+	j = json_pack("{s:i, s:i, s:b, s:b, s:s, s:s}", "exit_code", e->exit_code, "signal",
+		      e->signal, "oom_killed", (int)e->oom_killed, "unknown", (int)e->unknown,
+		      "started_at", e->started_at, "finished_at", e->finished_at);
+	text = json_canonical(j);
+	return fs_replace(events_fd, name, text, strlen(text), 0600, err);
 }
 
 int monitor_read_self(struct monitor_process *ret, int bundle_fd)

@@ -4,7 +4,9 @@
  * events directory, written whole or not at all:
  *
  *   <id>.start  {"pid": 123, "start_time": ticks, "started_at": "..."}, or {"pid": -1} when crun
- * failed <id>.exit   {"exit_code", "signal", "oom_killed", "started_at", "finished_at"}
+ *               failed
+ *   <id>.exit   {"exit_code", "signal", "oom_killed", "started_at", "finished_at"}, and
+ *               {"unknown": true} when the monitor died and somebody else wrote it
  *
  * and in the container's bundle: "monitor" {"pid", "start_time"} of the monitor itself, before it
  * does anything, and "crun.log" with crun's errors.
@@ -31,6 +33,7 @@ struct monitor_start {
 struct monitor_exit {
 	int exit_code, signal;
 	bool oom_killed;
+	bool unknown; /* its monitor died: the code is made up */
 	char started_at[40], finished_at[40];
 };
 
@@ -38,6 +41,13 @@ struct monitor_exit {
 int monitor_read_start(struct monitor_start *ret, int events_fd, const char *id);
 int monitor_read_exit(struct monitor_exit *ret, int events_fd, const char *id);
 int monitor_read_self(struct monitor_process *ret, int bundle_fd);
+
+/*
+ * Write the record of an end in place of a monitor that died; one that is there stays. 0, or
+ * negative errno with ERR.
+ */
+int monitor_write_exit(int events_fd, const char *id, const struct monitor_exit *e,
+		       struct err *err);
 
 /* A pidfd for P if that very process lives, or -ESRCH. */
 int monitor_open_process(const struct monitor_process *p);

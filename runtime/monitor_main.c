@@ -9,7 +9,8 @@
  * libc only, linked statically, nothing on the heap: several hundred of these run side by side. It
  * inherits fd 3, a pipe whose end of file tells the starting worker that <id>.start is there (or
  * never will be), and fd 4, a locked file: as long as that lock is held, a monitor for this
- * container lives. See runtime/monitor.h for the record forms.
+ * container lives, or a crun it started: that one dies with its monitor, but not at the same
+ * instant. See runtime/monitor.h for the record forms.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -189,15 +190,22 @@ static int make_stream(struct monitor_stream *s)
 	return fds[1];
 }
 
+/*
+ * The child lives no longer than the monitor, and shares the lock for as long as it lives: whoever
+ * finds the lock free knows that nobody is about to start the container any more.
+ */
 static pid_t spawn(const char *const *argv, int out, int errfd)
 {
 	static const char *const env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
-	pid_t pid = fork();
+	pid_t self = getpid(), pid = fork();
 
 	if (pid == 0) {
 		sigset_t none;
 		int null = open("/dev/null", O_RDWR);
 
+		if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != self ||
+		    fcntl(LOCK_FD, F_SETFD, 0) < 0)
+			_exit(127);
 		(void)sigemptyset(&none);
 		(void)sigprocmask(SIG_SETMASK, &none, NULL);
 		for (int sig = 1; sig < NSIG; sig++)

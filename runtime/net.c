@@ -7,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <libmnl/libmnl.h>
 #include <linux/if_bridge.h>
@@ -25,6 +26,7 @@
 #include "base/strbuf.h"
 
 #define REQUEST_SIZE 1024
+#define BRIDGE_ALIAS "recond"
 
 static void socket_closep(struct mnl_socket **s)
 {
@@ -165,6 +167,25 @@ static int bridge_sysctls(const char *name, struct err *err)
 	return r < 0 ? r : sysctl_write(redirects, "0", err);
 }
 
+/* What says that a bridge is recond's to remove: an administrator's has no such alias. */
+static int mark_as_ours(struct mnl_socket *nl, unsigned int index)
+{
+	struct request q;
+	struct ifinfomsg *info = request_init(&q, RTM_SETLINK, 0, sizeof(*info));
+
+	info->ifi_index = (int)index;
+	mnl_attr_put(q.head, IFLA_IFALIAS, strlen(BRIDGE_ALIAS), BRIDGE_ALIAS);
+	return request_do(&q, nl);
+}
+
+static bool is_ours(const char *name)
+{
+	autofree char *path = mem_asprintf("/sys/class/net/%s/ifalias", name), *text = NULL;
+	size_t n;
+
+	return fs_read_at(&text, &n, AT_FDCWD, path, 256) == 0 && str_eq(text, BRIDGE_ALIAS "\n");
+}
+
 int net_bridge_up(const struct net_bridge *b, struct err *err)
 {
 	_cleanup_(socket_closep) struct mnl_socket *nl = NULL;
@@ -185,6 +206,10 @@ int net_bridge_up(const struct net_bridge *b, struct err *err)
 	if (r == -EEXIST && access(sys, F_OK) < 0)
 		return err_set(err, ERR_INVALID, EEXIST, NULL, "link '%s' is not a bridge",
 			       b->name);
+	if (r == 0)
+		r = mark_as_ours(nl, index);
+	if (r < 0 && r != -EEXIST)
+		return err_errno(err, r, "mark bridge '%s'", b->name);
 	r = address_add(nl, index, cidr_gateway(&b->cidr), b->cidr.prefix);
 	if (r < 0)
 		return err_errno(err, r, "give bridge '%s' its address", b->name);
@@ -216,6 +241,70 @@ int net_bridge_down(const struct net_bridge *b, struct err *err)
 	if (r < 0 && r != -ENODEV)
 		return err_errno(err, r, "remove bridge '%s'", b->name);
 	return 0;
+}
+
+/* A name as pod.c makes it for the outer end of a pod's pair. */
+static bool is_pod_link(const char *name)
+{
+	const char *digits = str_skip_prefix(name, NET_POD_LINK_PREFIX);
+
+	return digits && strlen(digits) == NET_POD_LINK_DIGITS &&
+	       strspn(digits, "0123456789abcdef") == NET_POD_LINK_DIGITS;
+}
+
+/*
+ * Remove the pods' links on the bridge: their namespaces are gone, and the kernel is on its way. 1
+ * when there is another link, with its name in FOREIGN.
+ */
+static int clear_ports(struct mnl_socket *nl, const char *name, char foreign[IFNAMSIZ])
+{
+	autofree char *path = mem_asprintf("/sys/class/net/%s/brif", name);
+	autoclose int fd = fs_open(path, O_RDONLY | O_DIRECTORY, 0);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+	int r = 0;
+
+	if (!d)
+		return 0;
+	fd = -1; /* the stream owns it */
+	while (r == 0 && (e = readdir(d))) {
+		if (e->d_name[0] == '.')
+			continue;
+		if (is_pod_link(e->d_name)) {
+			(void)link_delete(nl, e->d_name);
+			continue;
+		}
+		(void)snprintf(foreign, IFNAMSIZ, "%.15s", e->d_name);
+		r = 1;
+	}
+	(void)closedir(d);
+	return r;
+}
+
+int net_bridge_retire(const struct net_bridge *b, struct err *err)
+{
+	_cleanup_(socket_closep) struct mnl_socket *nl = NULL;
+	char foreign[IFNAMSIZ];
+	int r;
+
+	assert(net_name_valid(b->name));
+	if (if_nametoindex(b->name) == 0)
+		return 0;
+	if (!is_ours(b->name)) {
+		(void)err_set(err, ERR_INVALID, EPERM, NULL,
+			      "bridge '%s' stays: recond did not make it", b->name);
+		return 1;
+	}
+	r = socket_open(&nl, err);
+	if (r < 0)
+		return r;
+	if (clear_ports(nl, b->name, foreign) > 0) {
+		(void)err_set(err, ERR_INVALID, EBUSY, NULL,
+			      "bridge '%s' stays: link '%s' is on it", b->name, foreign);
+		return 1;
+	}
+	r = link_delete(nl, b->name);
+	return r < 0 && r != -ENODEV ? err_errno(err, r, "remove bridge '%s'", b->name) : 0;
 }
 
 /* The pair: outer end on the bridge, inner end made inside the namespace, all in one message. */

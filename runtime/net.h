@@ -34,11 +34,22 @@ int net_bridge_up(const struct net_bridge *b, struct err *err);
 int net_bridge_down(const struct net_bridge *b, struct err *err);
 
 /*
+ * Remove the bridge for good, if it is ours to remove: links of pods on it go too. 0 when it is
+ * gone or never was; 1 when it stays, ERR saying why: it was not made by recond, or there is a link
+ * on it that is no pod's; negative errno with ERR.
+ */
+int net_bridge_retire(const struct net_bridge *b, struct err *err);
+
+/*
  * Let pods reach the outside: a table "recond-<bridge>" with a masquerade rule, through the program
  * `nft`. 0; 1 when there is no nft (nothing done: a notice, not an error); negative errno with ERR.
  */
 int net_masquerade_up(const struct net_bridge *b, struct err *err);
 int net_masquerade_down(const struct net_bridge *b, struct err *err);
+
+/* How the host's ends of pods are called: the prefix, and so many hex digits. */
+#define NET_POD_LINK_PREFIX "rp"
+#define NET_POD_LINK_DIGITS 12
 
 struct net_pod {
 	char host_link[IFNAMSIZ]; /* name of the host's end of the pair */

@@ -6,6 +6,8 @@
 
 #include <assert.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,12 +18,15 @@
 #include "base/digest.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/log.h"
 #include "base/loop.h"
 #include "base/proc.h"
 #include "base/str.h"
+#include "runtime/net.h"
 #include "runtime/pod_priv.h"
 
 #define NAME_MAX_BYTES 253
+#define CGROUP_PARENT_DEFAULT "/recond"
 #define LOG_BYTES_DEFAULT (10u << 20)
 #define LOG_FILES_DEFAULT 5
 
@@ -239,7 +244,7 @@ void pod_turn(struct pod_runtime *rt)
 /* The run directory describes processes and mounts of one boot: what another boot left is void. */
 static int check_boot(struct pod_runtime *rt, struct err *err)
 {
-	static const char *const voided[] = {"pods", "events", "crun"};
+	static const char *const voided[] = {"pods", "events", "crun", "cgroup_root", "bridges"};
 	autofree char *old = NULL;
 	char boot[37];
 	size_t n;
@@ -258,6 +263,26 @@ static int check_boot(struct pod_runtime *rt, struct err *err)
 	return fs_replace(rt->run_fd, "boot_id", boot, strlen(boot), 0600, err);
 }
 
+/* Pods of this boot are where they were made: what the first runtime chose holds until the next. */
+static int settle_cgroup_root(struct pod_runtime *rt, struct err *err)
+{
+	autofree char *first = NULL;
+	size_t n;
+
+	if (fs_read_at(&first, &n, rt->run_fd, "cgroup_root", PATH_MAX) < 0)
+		return fs_replace(rt->run_fd, "cgroup_root", rt->cgroup_root,
+				  strlen(rt->cgroup_root), 0600, err);
+	assert(*first == '/');
+	if (str_eq(first, rt->cgroup_root))
+		return 0;
+	log_warn(
+		"another cgroup is wanted, but this boot's pods are in one already; a boot changes it",
+		LOG_KV("cgroup", first), LOG_KV("wanted", rt->cgroup_root));
+	free(rt->cgroup_root);
+	rt->cgroup_root = TAKE_PTR(first);
+	return 0;
+}
+
 static int open_dirs(struct pod_runtime *rt, struct err *err)
 {
 	static const char *const dirs[] = {"pods", "events", "crun"};
@@ -270,6 +295,8 @@ static int open_dirs(struct pod_runtime *rt, struct err *err)
 	if (r < 0)
 		return err_errno(err, r, "open '%s'", rt->run_dir);
 	r = check_boot(rt, err);
+	if (r == 0)
+		r = settle_cgroup_root(rt, err);
 	if (r < 0)
 		return r;
 	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(dirs); i++)
@@ -287,9 +314,9 @@ static void copy_config(struct pod_runtime *rt, const struct pod_config *c)
 	rt->pod_cidr = mem_strdup(c->pod_cidr);
 	rt->crun_path = mem_strdup(c->crun_path ? c->crun_path : "/usr/bin/crun");
 	rt->cgroup_root =
-		c->cgroup_root ? mem_strdup(c->cgroup_root)
-			       : mem_asprintf("/recond/%08x", str_fnv32(STR_FNV32_INIT, c->run_dir,
-									strlen(c->run_dir)));
+		mem_asprintf("%s/%08x", c->cgroup_parent ? c->cgroup_parent : CGROUP_PARENT_DEFAULT,
+			     str_fnv32(STR_FNV32_INIT, c->run_dir, strlen(c->run_dir)));
+	rt->monitors_apart = c->monitors_apart;
 	rt->log_bytes = c->log_bytes ? c->log_bytes : LOG_BYTES_DEFAULT;
 	rt->log_files = c->log_files ? c->log_files : LOG_FILES_DEFAULT;
 	rt->images = c->images;
@@ -321,8 +348,13 @@ int pod_runtime_new(struct pod_runtime **ret, sd_event *loop, const struct pod_c
 	r = sd_event_add_defer(loop, &rt->turn, on_turn, rt);
 	if (r < 0)
 		return err_errno(err, r, "add to the loop");
-	rt->network_wanted = true;
-	pod_task_add(rt, POD_VERB_NETWORK_UP, NULL, NULL, NULL);
+	if (!config->retire) {
+		r = pod_retire_note_bridge(rt, err);
+		if (r < 0)
+			return r;
+		rt->network_wanted = true;
+		pod_task_add(rt, POD_VERB_NETWORK_UP, NULL, NULL, NULL);
+	}
 	*ret = TAKE_PTR(rt);
 	return 0;
 }
@@ -396,10 +428,10 @@ static json_t *sandbox_extra(const struct pod *pod, const json_t *request)
 {
 	json_t *extra = json_pack("{s:O}", "request", request);
 	const char *parts[] = {pod->rt->run_dir, pod->uid};
-	char link[16] = "rp", ip[CIDR_ADDRESS_SIZE];
+	char link[16] = NET_POD_LINK_PREFIX, ip[CIDR_ADDRESS_SIZE];
 
 	if (pod->ip) {
-		derive(link + 2, 12, parts, ARRAY_SIZE(parts));
+		derive(link + strlen(link), NET_POD_LINK_DIGITS, parts, ARRAY_SIZE(parts));
 		cidr_format_address(ip, pod->ip);
 		json_set(extra, "link", json_text(link));
 		json_set(extra, "ip", json_text(ip));
@@ -458,6 +490,37 @@ int pod_container_signal(struct pod_runtime *rt, const char *uid, const char *na
 	return pidfd < 0 ? pidfd : proc_signal(pidfd, signo);
 }
 
+bool pod_container_lives(struct pod_runtime *rt, const char *uid, const char *name,
+			 unsigned int attempt)
+{
+	struct pod *pod = pod_find(rt, uid);
+	struct pod_container *c = pod ? pod_container_find(pod, name, attempt) : NULL;
+	struct pollfd exit = {.fd = -1, .events = POLLIN};
+	autoclose int pidfd = -1;
+
+	if (!c || c->state != CONTAINER_RUNNING)
+		return false;
+	pidfd = monitor_open_process(&c->started.init);
+	exit.fd = pidfd;
+	return pidfd >= 0 && poll(&exit, 1, 0) == 0; /* readable: ended, not yet reaped */
+}
+
+json_t *pod_exec_target(struct pod_runtime *rt, const char *uid, const char *name,
+			unsigned int attempt)
+{
+	struct pod *pod = pod_find(rt, uid);
+	struct pod_container *c = pod ? pod_container_find(pod, name, attempt) : NULL;
+	autofree char *dir = NULL, *bundle = NULL, *root = NULL;
+
+	if (!c || c->state != CONTAINER_RUNNING || pod->state == POD_GOING)
+		return NULL;
+	dir = pod_container_dir(c);
+	bundle = mem_asprintf("%s/%s", rt->run_dir, dir);
+	root = mem_asprintf("%s/crun", rt->run_dir);
+	return json_pack("{s:s, s:s, s:s, s:s}", "id", c->id, "bundle", bundle, "crun",
+			 rt->crun_path, "root", root);
+}
+
 int pod_down(struct pod_runtime *rt, const char *uid, struct err *err)
 {
 	struct pod *pod;
@@ -470,7 +533,8 @@ int pod_down(struct pod_runtime *rt, const char *uid, struct err *err)
 	else if (pod->state == POD_GOING)
 		return 0;
 	pod->state = POD_GOING;
-	pod->report = pod->report_containers = false;
+	pod->report = pod->report_containers = pod->stalled = false;
+	loop_timer_stop(pod->retry);
 	pod_task_cancel(pod);
 	for (size_t i = 0; i < pod->n; i++)
 		pod->containers[i]->layers = layer_job_free(pod->containers[i]->layers);

@@ -48,7 +48,9 @@ struct pod_config {
 	const char *run_dir;           /* absolute; on tmpfs if it can be */
 	const char *bridge;            /* made when missing; [a-z0-9-]{1,15} */
 	const char *pod_cidr;          /* "10.88.0.0/16": its first address is the gateway */
-	const char *cgroup_root;       /* "/recond/<something>", NULL: made from run_dir */
+	const char *cgroup_parent;     /* the cgroup root is made below; NULL: "/recond" */
+	bool retire;                   /* only to end it: no bridge is made */
+	bool monitors_apart;           /* not in the cgroup of the daemon, but below the root */
 	const char *crun_path;         /* NULL: "/usr/bin/crun" */
 	uint64_t log_bytes;            /* rotate a container's log at this size; 0: 10 MiB */
 	unsigned int log_files;        /* files kept per container; 0: 5 */
@@ -75,7 +77,7 @@ struct pod_exit {
  * What happens to pods. All strings are borrowed for the call. Never called before the operation
  * that caused it returned. A callback may call any operation. Each sandbox_up is answered by one of
  * the first two, each container_start by container_started or container_failed, and a started
- * container exits exactly once.
+ * container exits exactly once (both told again when its start is asked for again).
  */
 struct pod_callbacks {
 	void (*sandbox_ready)(const char *uid, const char *ip,
@@ -92,6 +94,11 @@ struct pod_callbacks {
 	void (*pod_gone)(const char *uid, void *data);
 	void (*pod_down_failed)(const char *uid, const struct err *err,
 				void *data); /* retried by itself */
+	/*
+	 * Answer to pod_host_down; may be NULL for who does not ask. KEPT: texts, what was left
+	 * there for a reason; NULL with ERR, when it failed and may be asked for again.
+	 */
+	void (*host_down)(const json_t *kept, const struct err *err, void *data);
 };
 
 /*
@@ -101,7 +108,10 @@ struct pod_callbacks {
 int pod_runtime_new(struct pod_runtime **ret, sd_event *loop, const struct pod_config *config,
 		    const struct pod_callbacks *callbacks, void *data, struct err *err);
 
-/* The cgroup all of its pods are below, "/recond/<something>"; borrowed. */
+/*
+ * The cgroup all of its pods are below, "<cgroup_parent>/<8 hex digits>"; borrowed. It stays the
+ * same until the next boot, whatever cgroup_parent a later runtime of this run_dir is given.
+ */
 const char *pod_runtime_cgroup_root(const struct pod_runtime *rt);
 
 /* Let go: workers are killed, pods and their monitors go on. NULL is fine; returns NULL. */
@@ -124,7 +134,8 @@ int pod_sandbox_up(struct pod_runtime *rt, const json_t *request, struct err *er
 
 /*
  * Start a container in a ready sandbox. 0 when it is under way, -EINVAL for a malformed request or
- * an unknown pod, -EEXIST when this attempt was made before or another one has not ended.
+ * an unknown pod, -EEXIST when another attempt has not ended. An attempt that was made before is
+ * not made again: what became of it is reported once more.
  */
 int pod_container_start(struct pod_runtime *rt, const json_t *request, struct err *err);
 
@@ -133,11 +144,35 @@ int pod_container_signal(struct pod_runtime *rt, const char *uid, const char *na
 			 unsigned int attempt, int signo);
 
 /*
+ * Does the first process of that very attempt live, as the kernel says now? False for an attempt
+ * nobody knows.
+ */
+bool pod_container_lives(struct pod_runtime *rt, const char *uid, const char *name,
+			 unsigned int attempt);
+
+/*
+ * What it takes to run a command in a running container, for prober_check() (runtime/prober.h):
+ * {"id", "bundle", "crun", "root"}. Owned by the caller; NULL when the container does not run.
+ */
+json_t *pod_exec_target(struct pod_runtime *rt, const char *uid, const char *name,
+			unsigned int attempt);
+
+/*
  * End the pod and remove all of it: SIGKILL to what still runs, mounts, network namespace, cgroups,
  * volumes, logs. pod_gone follows, also for a pod nobody knows. Containers that were running are
  * not reported any more.
  */
 int pod_down(struct pod_runtime *rt, const char *uid, struct err *err);
+
+/* How many pods there are, those that go down included. */
+size_t pod_runtime_pods(const struct pod_runtime *rt);
+
+/*
+ * With no pod left: remove what the instance has on the host beside them. Kills what is left in its
+ * cgroups; takes away mounts below its directories, its bridges (unless it did not make them, or
+ * somebody else's link is on them), its rules, its cgroups. Answered by callbacks.host_down.
+ */
+void pod_host_down(struct pod_runtime *rt);
 
 struct pod_log {
 	const char *ns, *pod, *uid, *container;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The daemon's part of starting a container: image, layers, intent, then the worker.
+ * The daemon's part of starting a container: image, layers, then the worker.
  */
 #include <assert.h>
 #include <fcntl.h>
@@ -10,23 +10,6 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "runtime/pod_priv.h"
-
-static int write_intent(struct pod_container *c, struct err *err)
-{
-	autofree char *dir = pod_container_dir(c), *text = NULL;
-	autoclose int fd = -1;
-	autojson *j = NULL;
-	int r = fs_mkdir_p(c->pod->rt->run_fd, dir, 0700);
-
-	if (r == 0)
-		r = fd = fs_open_at(c->pod->rt->run_fd, dir, O_RDONLY | O_DIRECTORY, 0);
-	if (r < 0)
-		return err_errno(err, r, "make the directory of container '%s'", c->name);
-	j = json_pack("{s:s, s:i, s:b}", "name", c->name, "attempt", (int)c->attempt,
-		      "fallbackToLogs", (int)c->fallback_to_logs);
-	text = json_canonical(j);
-	return fs_replace(fd, "container.json", text, strlen(text), 0600, err);
-}
 
 static json_t *layer_paths(const struct pod_container *c)
 {
@@ -41,18 +24,13 @@ static json_t *layer_paths(const struct pod_container *c)
 	return paths;
 }
 
-/* The layers are there: write the intent and hand over to a worker. */
+/* The layers are there: hand over to a worker. */
 static void go_on(struct pod_container *c)
 {
 	struct pod_runtime *rt = c->pod->rt;
 	autofree char *log = pod_container_log(c);
-	struct err err = {0};
 	json_t *extra;
 
-	if (write_intent(c, &err) < 0) {
-		pod_start_failed(c, &err, true);
-		return;
-	}
 	extra = json_pack("{s:s, s:s, s:o, s:o, s:O}", "id", c->id, "log", log, "request",
 			  c->request, "layers", layer_paths(c), "image", c->image->document);
 	c->request = NULL;
@@ -133,6 +111,16 @@ static struct pod_container *find_live(struct pod *pod, const char *name)
 	return NULL;
 }
 
+/* Asked for once more: what is under way is answered anyway, the rest as after a restart. */
+static void report_again(struct pod_container *c)
+{
+	if (c->state != CONTAINER_RUNNING && c->state != CONTAINER_EXITED)
+		return;
+	c->state = CONTAINER_STARTING;
+	c->pod->report_containers = true;
+	pod_turn(c->pod->rt);
+}
+
 int pod_container_start(struct pod_runtime *rt, const json_t *q, struct err *err)
 {
 	const char *name = json_path_str(q, "name", "");
@@ -150,9 +138,11 @@ int pod_container_start(struct pod_runtime *rt, const json_t *q, struct err *err
 	if (live && live->attempt != attempt)
 		return err_set(err, ERR_INVALID, EEXIST, NULL,
 			       "container '%s': attempt %u has not ended", name, live->attempt);
-	if (pod_container_find(pod, name, attempt))
-		return err_set(err, ERR_INVALID, EEXIST, NULL,
-			       "container '%s': attempt %u was made before", name, attempt);
+	c = pod_container_find(pod, name, attempt);
+	if (c) {
+		report_again(c);
+		return 0;
+	}
 	c = pod_container_add(pod, name, attempt);
 	c->fallback_to_logs = str_eq(json_path_str(q, "terminationMessagePolicy", "File"),
 				     "FallbackToLogsOnError");

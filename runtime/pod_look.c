@@ -20,7 +20,8 @@
 #include "runtime/pod_priv.h"
 
 #define CRUN_LOG_MAX (64u << 10)
-#define LOST_CODE 137
+#define LOST_MESSAGE                                                                               \
+	"The monitor of the container died, so nobody knows how it ended; what was left of it was killed"
 
 static int open_bundle(const struct pod_container *c)
 {
@@ -62,10 +63,18 @@ static bool watch_monitor(struct pod_container *c)
 	return true;
 }
 
-static void clean(struct pod_container *c, struct pod_container *waiting, bool keep_records)
+/*
+ * Before what may run of a container is removed: a daemon that finds this does not take it for one
+ * that is to go on. Should it fail, the retried removal has to be enough.
+ */
+static void doom(const struct pod_container *c)
 {
-	pod_task_add(c->pod->rt, POD_VERB_CONTAINER_CLEAN, c->pod, waiting,
-		     json_pack("{s:s, s:b}", "id", c->id, "keepRecords", (int)keep_records));
+	autoclose int bundle_fd = open_bundle(c);
+	struct err err = {0};
+
+	if (bundle_fd >= 0 && fs_replace(bundle_fd, POD_DOOMED_FILE, "", 0, 0600, &err) < 0)
+		log_warn("cannot mark a container for removal", LOG_KV("container", c->id),
+			 LOG_ERR(&err));
 }
 
 void pod_start_failed(struct pod_container *c, const struct err *err, bool remains)
@@ -74,8 +83,11 @@ void pod_start_failed(struct pod_container *c, const struct err *err, bool remai
 	struct pod_container saved = *c;
 
 	/* Forgotten before it is reported: the callback may start the same attempt again. */
-	if (remains)
-		clean(c, NULL, false);
+	if (remains) {
+		doom(c);
+		pod_task_add(rt, POD_VERB_CONTAINER_KILL, c->pod, NULL,
+			     json_pack("{s:s, s:b}", "id", c->id, "keepRecords", 0));
+	}
 	c->name = NULL;
 	pod_container_drop(c);
 	rt->callbacks.container_failed(saved.pod->uid, saved.name, saved.attempt, err, rt->data);
@@ -94,6 +106,8 @@ static void report_exit(struct pod_container *c, const struct pod_exit *e)
 
 static const char *exit_reason(const struct monitor_exit *e)
 {
+	if (e->unknown)
+		return "ContainerStatusUnknown";
 	if (e->oom_killed)
 		return "OOMKilled";
 	return e->exit_code == 0 ? "Completed" : "Error";
@@ -115,25 +129,20 @@ static void exited(struct pod_container *c, const struct monitor_exit *e)
 		.message = message,
 	};
 
-	clean(c, NULL, true);
+	if (e->unknown)
+		report.message = LOST_MESSAGE;
+	else
+		pod_task_add(c->pod->rt, POD_VERB_CONTAINER_CLEAN, c->pod, NULL,
+			     json_pack("{s:s, s:b}", "id", c->id, "keepRecords", 1));
 	report_exit(c, &report);
 }
 
 void pod_lost_cleaned(struct pod_container *c)
 {
-	char now[CLOCK_RFC3339_SIZE];
-	struct pod_exit report = {
-		.exit_code = LOST_CODE,
-		.signal = LOST_CODE - 128,
-		.started_at = c->started.started_at,
-		.finished_at = now,
-		.reason = "ContainerStatusUnknown",
-		.message = "The container could not be located when its monitor was gone",
-	};
-
 	assert(c->state == CONTAINER_LOST);
-	clock_format_rfc3339_nano(now, clock_realtime_ns());
-	report_exit(c, &report);
+	/* There is a record of its end now. */
+	c->state = CONTAINER_RUNNING;
+	pod_look(c);
 }
 
 static void started(struct pod_container *c)
@@ -220,7 +229,8 @@ static void look_at_run(struct pod_container *c)
 	log_warn("the monitor of a container is gone: the container is killed",
 		 LOG_KV("pod", c->pod->uid), LOG_KV("container", c->name));
 	c->state = CONTAINER_LOST;
-	clean(c, c, false);
+	pod_task_add(rt, POD_VERB_CONTAINER_KILL, c->pod, c,
+		     json_pack("{s:s, s:b, s:b}", "id", c->id, "keepRecords", 1, "lost", 1));
 }
 
 void pod_look(struct pod_container *c)

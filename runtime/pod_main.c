@@ -2,8 +2,9 @@
 /*
  * recond-pod: the worker that touches the host on behalf of pods. One job, one answer, gone. The
  * job is a JSON message on the worker socket: {"verb", "runDir", "stateDir", "bridge", "podCidr",
- * "cgroupRoot", "uid", ...}; the answer is
- * {"ok": {...}} or {"error": {"kind", "code", "reason", "message"}}.
+ * "cgroupRoot", "monitorsApart", "uid", ...}; the answer is
+ * {"ok": {...}} or {"error": {"kind", "code", "reason", "message", "remains"}}: with remains
+ * something of what was tried may still be there.
  */
 #include <assert.h>
 #include <fcntl.h>
@@ -31,6 +32,7 @@ static const struct verb {
 	{"container-start", pod_verb_container_start},
 	{"container-clean", pod_verb_container_clean},
 	{"pod-down", pod_verb_pod_down},
+	{"host-down", pod_verb_host_down},
 };
 
 char *pod_job_cgroup(const struct pod_job *job, const char *qos)
@@ -157,9 +159,10 @@ int main(void)
 		json_set(out, "ok", reply ? json_incref(reply) : json_object());
 	else
 		json_set(out, "error",
-			 json_pack("{s:i, s:i, s:o, s:o}", "kind", (int)err.kind, "code", err.code,
-				   "reason", json_text(err.reason), "message",
-				   json_text(err.message)));
+			 json_pack("{s:i, s:i, s:o, s:o, s:b}", "kind", (int)err.kind, "code",
+				   err.code, "reason", json_text(err.reason), "message",
+				   json_text(err.message), "remains",
+				   json_path_bool(reply, "remains", false)));
 	ipc_msg_deinit(&m);
 	FAILPOINT("pod.before_answer");
 	return ipc_send_json(WORKER_FD, MESSAGE_JOB, out) == 0 ? 0 : 1;

@@ -13,6 +13,7 @@
 
 #define POD_MAX_WORKERS 4
 #define POD_CONTAINER_ID_SIZE 33
+#define POD_DOOMED_FILE "doomed" /* in a bundle: what is there is to be removed */
 
 enum pod_state {
 	POD_MAKING, /* sandbox wanted or under way */
@@ -56,7 +57,8 @@ struct pod {
 	bool busy;              /* a worker is at it */
 	bool report;            /* say again that it is ready, or failed, on the next turn */
 	bool report_containers; /* look at each container on the next turn */
-	unsigned int down_failures;
+	bool stalled;           /* only its end is begun before the retry */
+	unsigned int failures;  /* of a kill or of its end, in a row */
 	sd_event_source *retry;
 	struct pod_container **containers;
 	size_t n, cap;
@@ -66,8 +68,10 @@ enum pod_verb {
 	POD_VERB_NETWORK_UP,
 	POD_VERB_SANDBOX_UP,
 	POD_VERB_CONTAINER_START,
-	POD_VERB_CONTAINER_CLEAN,
+	POD_VERB_CONTAINER_CLEAN, /* of what has ended: nothing waits for it */
+	POD_VERB_CONTAINER_KILL,  /* of what may run: until it is done the pod starts nothing */
 	POD_VERB_POD_DOWN,
+	POD_VERB_HOST_DOWN,
 	POD_VERB_N_,
 };
 
@@ -77,15 +81,17 @@ struct pod_task {
 	struct pod_task *next;
 	enum pod_verb verb;
 	struct pod *pod;                 /* NULL for the network */
-	struct pod_container *container; /* of a start, or of the clean after a loss; else NULL */
+	struct pod_container *container; /* of a start, or of the kill after a loss; else NULL */
 	json_t *message;
 	json_t *reply;
+	bool again;            /* set by what follows a run: put it back, first in the queue */
 	struct worker *worker; /* NULL while it waits */
 };
 
 struct pod_runtime {
 	sd_event *loop;
 	char *state_dir, *run_dir, *bridge, *pod_cidr, *cgroup_root, *crun_path;
+	bool monitors_apart;
 	uint64_t log_bytes;
 	unsigned int log_files;
 	struct image_store *images;
@@ -141,12 +147,18 @@ void pod_task_free_all(struct pod_runtime *rt);
  * The only place that moves a container on once its worker is done.
  */
 void pod_look(struct pod_container *c);
-/* The start of C failed. Reports it and forgets C; with CLEAN, what may be left of it is removed.
+/*
+ * The start of C failed. Reports it and forgets C; with REMAINS, what may be left of it is killed
+ * and removed before anything else happens to the pod.
  */
-void pod_start_failed(struct pod_container *c, const struct err *err, bool clean);
-/* The clean-up after a lost monitor is done. */
+void pod_start_failed(struct pod_container *c, const struct err *err, bool remains);
+/* What a lost monitor left is killed, and its end is on record. */
 void pod_lost_cleaned(struct pod_container *c);
 int pod_look_init(struct pod_runtime *rt, struct err *err);
+
+/* pod_retire.c */
+/* Put the bridge on record before it is made. 0 or negative errno with ERR. */
+int pod_retire_note_bridge(struct pod_runtime *rt, struct err *err);
 
 /* pod_message.c */
 /*

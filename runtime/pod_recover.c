@@ -48,10 +48,10 @@ static int list_names(struct strlist *ret, int dirfd, const char *name)
 	return 0;
 }
 
-/* One whose intent cannot be read never got to a worker, or is not ours: remove it. */
+/* One whose intent cannot be read never got to a worker, or is not ours, or was being removed. */
 static void remove_container(struct pod *pod, const char *id)
 {
-	pod_task_add(pod->rt, POD_VERB_CONTAINER_CLEAN, pod, NULL,
+	pod_task_add(pod->rt, POD_VERB_CONTAINER_KILL, pod, NULL,
 		     json_pack("{s:s, s:b}", "id", id, "keepRecords", 0));
 }
 
@@ -63,7 +63,8 @@ static void recover_container(struct pod *pod, int pod_fd, const char *id)
 	const char *name = json_path_str(intent, "name", "");
 	struct pod_container *c;
 
-	if (!pod_name_valid(name)) {
+	if (!pod_name_valid(name) ||
+	    faccessat(fd, POD_DOOMED_FILE, F_OK, AT_SYMLINK_NOFOLLOW) == 0) {
 		if (strlen(id) == POD_CONTAINER_ID_SIZE - 1)
 			remove_container(pod, id);
 		return;

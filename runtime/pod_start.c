@@ -18,7 +18,6 @@
 #include "base/failpoint.h"
 #include "base/fs.h"
 #include "base/json.h"
-#include "base/proc.h"
 #include "base/str.h"
 #include "base/strbuf.h"
 #include "runtime/container.h"
@@ -108,6 +107,23 @@ static int claim(struct start *s, struct err *err)
 		return err_set(err, ERR_INVALID, EEXIST, CREATE_ERROR,
 			       "container '%s' was started before", s->id);
 	return 0;
+}
+
+/*
+ * What a restarted daemon has to know of the container, whole before anything of it runs. As the
+ * lock is ours, it is not written into what is being removed.
+ */
+static int write_intent(struct start *s, struct err *err)
+{
+	const json_t *q = s->job->request;
+	bool fallback = str_eq(json_path_str(q, "terminationMessagePolicy", "File"),
+			       "FallbackToLogsOnError");
+	autojson *j = json_pack("{s:s, s:I, s:b}", "name", json_path_str(q, "name", ""), "attempt",
+				(json_int_t)json_path_int(q, "attempt", 0), "fallbackToLogs",
+				(int)fallback);
+	autofree char *text = json_canonical(j);
+
+	return fs_replace(s->bundle_fd, "container.json", text, strlen(text), 0600, err);
 }
 
 /* The overlay's root shows the attributes of the upper directory: give it those of the image's
@@ -467,106 +483,19 @@ static int make_config(struct start *s, struct err *err)
 	return write_config(s, err);
 }
 
-static int spawn_monitor(struct start *s, int status_fd, struct err *err)
+static int launch(struct start *s, json_t **ret_reply, struct err *err)
 {
-	const json_t *doc = s->job->doc;
-	autofree char *monitor = proc_libexec("recond-monitor");
-	autofree char *root = mem_asprintf("%s/crun", s->job->run_dir);
-	autofree char *events = mem_asprintf("%s/events", s->job->run_dir);
-	autofree char *oom = cgroup_oom_file(&s->job->cgroups, s->spec.cgroup_path);
-	autofree char *bytes = mem_asprintf("%lld", (long long)json_path_int(doc, "logBytes", 0));
-	autofree char *files = mem_asprintf("%lld", (long long)json_path_int(doc, "logFiles", 5));
-	const char *argv[] = {"recond-monitor",
-			      "--id",
-			      s->id,
-			      "--bundle",
-			      s->bundle,
-			      "--crun",
-			      json_path_str(doc, "crun", ""),
-			      "--root",
-			      root,
-			      "--log",
-			      json_path_str(doc, "log", ""),
-			      "--events",
-			      events,
-			      "--log-bytes",
-			      bytes,
-			      "--log-files",
-			      files,
-			      oom ? "--oom" : NULL,
-			      oom,
-			      NULL};
-	const int fds[] = {-1, -1, -1, status_fd, s->lock_fd};
-	struct proc_spec p = {
-		.path = monitor,
-		.argv = argv,
-		.fds = fds,
-		.n_fds = ARRAY_SIZE(fds),
-		.new_session = true,
+	struct pod_launch l = {
+		.id = s->id,
+		.bundle = s->bundle,
+		.bundle_fd = s->bundle_fd,
+		.cgroup_path = s->spec.cgroup_path,
+		.lock_fd = s->lock_fd,
 	};
-	autoclose int pidfd = -1;
-	pid_t pid;
+	int r = pod_launch(ret_reply, s->job, &l, err);
 
-	return proc_spawn(&pid, &pidfd, &p, err);
-}
-
-/* Wait for the monitor's word: the pipe ends when <id>.start is written, or when the monitor died.
- */
-static int await_start(struct start *s, int pipe_fd, json_t **ret_reply, struct err *err)
-{
-	autofree char *events = mem_asprintf("%s/events", s->job->run_dir);
-	autofree char *log = NULL;
-	autoclose int events_fd = fs_open(events, O_RDONLY | O_DIRECTORY, 0);
-	struct monitor_start started;
-	char byte;
-	size_t n;
-	int r;
-
-	while (read(pipe_fd, &byte, 1) < 0 && errno == EINTR)
-		;
-	r = events_fd < 0 ? events_fd : monitor_read_start(&started, events_fd, s->id);
-	if (r <= 0)
-		return err_set(err, ERR_TRANSIENT, ECHILD, CREATE_ERROR,
-			       "the monitor ended before the container was started");
-	if (started.init.pid < 0) {
-		(void)fs_read_at(&log, &n, s->bundle_fd, "crun.log", CRUN_LOG_MAX);
-		return monitor_crun_error(err, log ? log : "");
-	}
-	*ret_reply =
-		json_pack("{s:i, s:I, s:s}", "pid", (int)started.init.pid, "startTime",
-			  (json_int_t)started.init.start_time, "startedAt", started.started_at);
-	return 0;
-}
-
-static int make_log_dir(const char *log, struct err *err)
-{
-	autofree char *dir = mem_strndup(log, (size_t)(strrchr(log, '/') - log));
-	autoclose int root = fs_open("/", O_RDONLY | O_DIRECTORY, 0);
-	int r = root < 0 ? root : fs_mkdir_p(root, dir + 1, 0750);
-
-	return r < 0 ? err_errno(err, r, "make the log directory '%s'", dir) : 0;
-}
-
-static int run(struct start *s, json_t **ret_reply, struct err *err)
-{
-	autoclose int reader = -1, writer = -1;
-	int fds[2], r;
-
-	r = make_log_dir(json_path_str(s->job->doc, "log", "/"), err);
-	if (r < 0)
-		return r;
-	if (pipe2(fds, O_CLOEXEC) < 0)
-		return err_errno(err, errno, "make a pipe");
-	reader = fds[0];
-	writer = fds[1];
-	r = spawn_monitor(s, writer, err);
-	if (r < 0)
-		return r;
-	writer = mem_close(writer);
-	/* From here on the lock is the monitor's. */
-	s->lock_fd = mem_close(s->lock_fd);
-	FAILPOINT("start.spawned");
-	return await_start(s, reader, ret_reply, err);
+	s->lock_fd = l.lock_fd;
+	return r;
 }
 
 int pod_verb_container_start(json_t **ret_reply, struct pod_job *job, struct err *err)
@@ -579,6 +508,8 @@ int pod_verb_container_start(json_t **ret_reply, struct pod_job *job, struct err
 	if (r == 0)
 		r = claimed = claim(&s, err);
 	if (r == 0)
+		r = write_intent(&s, err);
+	if (r == 0)
 		r = FAILPOINT_ERR("start.mount", err);
 	if (r == 0)
 		r = mount_root(&s, err);
@@ -589,12 +520,12 @@ int pod_verb_container_start(json_t **ret_reply, struct pod_job *job, struct err
 	if (r == 0)
 		r = FAILPOINT_ERR("start.monitor", err);
 	if (r == 0)
-		r = run(&s, ret_reply, err);
+		r = launch(&s, ret_reply, err);
 	if (r < 0)
 		(void)err_reason(err, CREATE_ERROR);
 	s.lock_fd = mem_close(s.lock_fd);
-	if (r < 0 && claimed == 0)
-		(void)pod_container_clear(job, s.id, &ignored);
+	if (r < 0 && claimed == 0 && pod_container_clear(job, s.id, &ignored) < 0)
+		*ret_reply = json_pack("{s:b}", "remains", 1);
 	start_deinit(&s);
 	return r;
 }

@@ -13,13 +13,15 @@
 #include "runtime/pod_priv.h"
 
 #define MESSAGE_JOB 1
-#define DOWN_RETRY_MAX_MS 30000
+#define RETRY_MAX_MS 30000
 
 static void network_done(struct pod_task *t, const struct err *err);
 static void sandbox_done(struct pod_task *t, const struct err *err);
 static void start_done(struct pod_task *t, const struct err *err);
 static void clean_done(struct pod_task *t, const struct err *err);
+static void kill_done(struct pod_task *t, const struct err *err);
 static void down_done(struct pod_task *t, const struct err *err);
+static void host_done(struct pod_task *t, const struct err *err);
 static void queue_run(struct pod_runtime *rt);
 
 /* clang-format off */
@@ -32,7 +34,9 @@ static const struct {
 	[POD_VERB_SANDBOX_UP]      = {"sandbox-up",      60000, sandbox_done},
 	[POD_VERB_CONTAINER_START] = {"container-start", 90000, start_done},
 	[POD_VERB_CONTAINER_CLEAN] = {"container-clean", 60000, clean_done},
+	[POD_VERB_CONTAINER_KILL]  = {"container-clean", 60000, kill_done},
 	[POD_VERB_POD_DOWN]        = {"pod-down",        90000, down_done},
+	[POD_VERB_HOST_DOWN]       = {"host-down",       60000, host_done},
 };
 /* clang-format on */
 
@@ -54,6 +58,7 @@ static json_t *make_message(struct pod_runtime *rt, enum pod_verb verb, struct p
 	json_set(m, "bridge", json_text(rt->bridge));
 	json_set(m, "podCidr", json_text(rt->pod_cidr));
 	json_set(m, "cgroupRoot", json_text(rt->cgroup_root));
+	json_set(m, "monitorsApart", json_boolean(rt->monitors_apart));
 	json_set(m, "crun", json_text(rt->crun_path));
 	json_set(m, "logBytes", json_integer((json_int_t)rt->log_bytes));
 	json_set(m, "logFiles", json_integer((json_int_t)rt->log_files));
@@ -143,6 +148,22 @@ static bool read_error(struct err *ret, const struct pod_task *t, int status)
 	return true;
 }
 
+/* What T was for is done, or has failed with ERR. A task that is to be repeated is put first. */
+static void finish(struct pod_task *t, const struct err *err)
+{
+	verbs[t->verb].done(t, err);
+	if (!t->again) {
+		task_free(t);
+		return;
+	}
+	t->again = false;
+	t->worker = worker_free(t->worker);
+	json_decref(t->reply);
+	t->reply = NULL;
+	t->next = t->rt->queue;
+	t->rt->queue = t;
+}
+
 static void on_end(struct worker *w UNUSED, int status, void *data)
 {
 	struct pod_task *t = data;
@@ -155,14 +176,13 @@ static void on_end(struct worker *w UNUSED, int status, void *data)
 			rt->running[i--] = rt->running[--rt->n_running];
 	if (t->pod)
 		t->pod->busy = false;
-	verbs[t->verb].done(t, failed ? &err : NULL);
-	task_free(t);
+	finish(t, failed ? &err : NULL);
 	queue_run(rt);
 }
 
 static bool is_runnable(const struct pod_task *t)
 {
-	if (t->pod && t->pod->busy)
+	if (t->pod && (t->pod->busy || (t->pod->stalled && t->verb != POD_VERB_POD_DOWN)))
 		return false;
 	return t->verb != POD_VERB_SANDBOX_UP || t->rt->network_ready;
 }
@@ -181,15 +201,16 @@ static void spawn(struct pod_task *t)
 	struct err err = {0};
 
 	if (worker_spawn(&t->worker, rt->loop, &o, &err) < 0) {
-		verbs[t->verb].done(t, &err);
-		task_free(t);
+		finish(t, &err);
 		return;
 	}
 	worker_send_json(t->worker, MESSAGE_JOB, t->message);
 	worker_finish_input(t->worker);
 	/* It may hold secrets, and the worker has its copy now. */
-	json_decref(t->message);
-	t->message = NULL;
+	if (t->verb != POD_VERB_CONTAINER_KILL) {
+		json_decref(t->message);
+		t->message = NULL;
+	}
 	if (t->pod)
 		t->pod->busy = true;
 	GROW(rt->running, rt->cap_running, rt->n_running + 1);
@@ -280,7 +301,8 @@ static void start_done(struct pod_task *t, const struct err *err)
 	c->has_worker = false;
 	/* Without an answer nobody knows how far it came. */
 	if (err)
-		pod_start_failed(c, err, !t->reply);
+		pod_start_failed(c, err,
+				 !t->reply || json_path_bool(t->reply, "error.remains", false));
 	else
 		pod_look(c);
 }
@@ -290,29 +312,55 @@ static void clean_done(struct pod_task *t, const struct err *err)
 	if (err)
 		log_warn("removing a container's remains failed", LOG_KV("pod", t->pod->uid),
 			 LOG_ERR(err));
-	if (t->container && t->pod->state != POD_GOING)
-		pod_lost_cleaned(t->container);
 }
 
-static void retry_down(void *data)
+static void on_retry(void *data)
 {
 	struct pod *pod = data;
 
-	pod_task_add(pod->rt, POD_VERB_POD_DOWN, pod, NULL, pod_down_extra(pod));
+	pod->stalled = false;
+	if (pod->state == POD_GOING)
+		pod_task_add(pod->rt, POD_VERB_POD_DOWN, pod, NULL, pod_down_extra(pod));
+	else
+		queue_run(pod->rt);
+}
+
+static void retry_later(struct pod *pod)
+{
+	uint64_t wait_ms = UINT64_C(250) << (pod->failures < 8 ? pod->failures : 8);
+
+	pod->failures++;
+	(void)loop_timer(&pod->retry, pod->rt->loop,
+			 wait_ms < RETRY_MAX_MS ? wait_ms : RETRY_MAX_MS, on_retry, pod);
+}
+
+static void kill_done(struct pod_task *t, const struct err *err)
+{
+	struct pod *pod = t->pod;
+
+	if (pod->state == POD_GOING)
+		return;
+	if (err) {
+		log_warn("what may run of a container cannot be removed; trying again",
+			 LOG_KV("pod", pod->uid), LOG_ERR(err));
+		t->again = true;
+		pod->stalled = true;
+		retry_later(pod);
+		return;
+	}
+	pod->failures = 0;
+	if (t->container)
+		pod_lost_cleaned(t->container);
 }
 
 static void down_done(struct pod_task *t, const struct err *err)
 {
 	struct pod_runtime *rt = t->rt;
 	struct pod *pod = t->pod;
-	uint64_t wait_ms = UINT64_C(250) << (pod->down_failures < 8 ? pod->down_failures : 8);
 	autofree char *uid = NULL;
 
 	if (err) {
-		pod->down_failures++;
-		if (wait_ms > DOWN_RETRY_MAX_MS)
-			wait_ms = DOWN_RETRY_MAX_MS;
-		(void)loop_timer(&pod->retry, rt->loop, wait_ms, retry_down, pod);
+		retry_later(pod);
 		rt->callbacks.pod_down_failed(pod->uid, err, rt->data);
 		return;
 	}
@@ -320,4 +368,12 @@ static void down_done(struct pod_task *t, const struct err *err)
 	pod_drop(pod);
 	t->pod = NULL;
 	rt->callbacks.pod_gone(uid, rt->data);
+}
+
+static void host_done(struct pod_task *t, const struct err *err)
+{
+	struct pod_runtime *rt = t->rt;
+
+	if (rt->callbacks.host_down)
+		rt->callbacks.host_down(err ? NULL : json_path(t->reply, "ok.kept"), err, rt->data);
 }

@@ -24,6 +24,7 @@
 #include "runtime/volume.h"
 
 #define KILL_MS 10000
+#define KILL_EVERY 50   /* looks at the lock */
 #define MONITOR_MS 3000 /* for the monitor to write its record and delete the container */
 
 static const char *const qos_classes[] = {"Guaranteed", "Burstable", "BestEffort"};
@@ -35,19 +36,36 @@ static int is_locked(int bundle_fd)
 	return fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) < 0;
 }
 
+static int kill_container(struct pod_job *job, const char *id, struct err *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(qos_classes); i++) {
+		autofree char *pod = pod_job_cgroup(job, qos_classes[i]);
+		autofree char *path = mem_asprintf("%s/%s", pod, id);
+		int r = cgroup_kill(&job->cgroups, path, KILL_MS, err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
 /*
- * Wait until no monitor (nor a worker about to start one) holds the container's lock; one that does
- * not end after its container did is killed.
+ * Wait until no monitor (nor a worker about to start one, nor a crun of one that died) holds the
+ * container's lock, killing what comes up in its cgroup meanwhile; a monitor that does not end
+ * after its container did is killed.
  */
-static void end_monitor(int bundle_fd)
+static void end_monitor(struct pod_job *job, int bundle_fd, const char *id)
 {
 	uint64_t patience = clock_boottime_ms() + MONITOR_MS;
+	struct err ignored;
 
-	while (is_locked(bundle_fd)) {
+	for (unsigned int i = 1; is_locked(bundle_fd); i++) {
 		struct monitor_process p;
 		autoclose int pidfd = -1;
 
 		(void)usleep(1000);
+		if (i % KILL_EVERY == 0)
+			(void)kill_container(job, id, &ignored);
 		if (clock_boottime_ms() < patience || monitor_read_self(&p, bundle_fd) <= 0)
 			continue;
 		pidfd = monitor_open_process(&p);
@@ -93,19 +111,6 @@ static void remove_events(struct pod_job *job, const char *id)
 	}
 }
 
-static int kill_container(struct pod_job *job, const char *id, struct err *err)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(qos_classes); i++) {
-		autofree char *pod = pod_job_cgroup(job, qos_classes[i]);
-		autofree char *path = mem_asprintf("%s/%s", pod, id);
-		int r = cgroup_kill(&job->cgroups, path, KILL_MS, err);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 /* The mounts, and the writable layer. */
 static int remove_root(struct pod_job *job, int bundle_fd, const char *id, struct err *err)
 {
@@ -115,6 +120,22 @@ static int remove_root(struct pod_job *job, int bundle_fd, const char *id, struc
 	if (r == 0)
 		r = fs_remove_tree(job->disk_fd, rel);
 	return r < 0 ? err_errno(err, r, "remove the writable layer of '%s'", id) : 0;
+}
+
+/* Nothing of the container runs afterwards, and nobody is left who could start it. */
+static int end_container(struct pod_job *job, int bundle_fd, const char *id, struct err *err)
+{
+	int r = kill_container(job, id, err);
+
+	if (r < 0)
+		return r;
+	end_monitor(job, bundle_fd, id);
+	/* A monitor that was about to start the container did so: once more, nobody starts it now.
+	 */
+	r = kill_container(job, id, err);
+	if (r == 0)
+		r = FAILPOINT_ERR("clear.forget", err);
+	return r < 0 ? r : forget_in_crun(job, id, err);
 }
 
 int pod_container_clear(struct pod_job *job, const char *id, struct err *err)
@@ -129,17 +150,7 @@ int pod_container_clear(struct pod_job *job, const char *id, struct err *err)
 		return 0;
 	if (bundle_fd < 0)
 		return err_errno(err, bundle_fd, "open the bundle of '%s'", id);
-	r = kill_container(job, id, err);
-	if (r < 0)
-		return r;
-	end_monitor(bundle_fd);
-	/* A monitor that was about to start the container did so: once more, nobody starts it now.
-	 */
-	r = kill_container(job, id, err);
-	if (r == 0)
-		r = FAILPOINT_ERR("clear.forget", err);
-	if (r == 0)
-		r = forget_in_crun(job, id, err);
+	r = end_container(job, bundle_fd, id, err);
 	if (r == 0)
 		r = FAILPOINT_ERR("clear.root", err);
 	if (r == 0)
@@ -163,9 +174,26 @@ static void remove_log(const char *path, int files)
 	}
 }
 
+/* The monitor died: say in its place that the container ended, nobody knows how. */
+static int record_loss(struct pod_job *job, const char *id, struct err *err)
+{
+	autofree char *path = mem_asprintf("%s/events", job->run_dir);
+	autoclose int fd = fs_open(path, O_RDONLY | O_DIRECTORY, 0);
+	struct monitor_start started = {0};
+	struct monitor_exit e = {.exit_code = 128 + SIGKILL, .signal = SIGKILL, .unknown = true};
+
+	if (fd < 0)
+		return err_errno(err, fd, "open '%s'", path);
+	clock_format_rfc3339_nano(e.finished_at, clock_realtime_ns());
+	(void)monitor_read_start(&started, fd, id);
+	memcpy(e.started_at, started.started_at, sizeof(e.started_at));
+	return monitor_write_exit(fd, id, &e, err);
+}
+
 /*
- * {"id", "keepRecords", "removeLog"}: with keepRecords the container ended by itself: its mounts
- * and writable layer go, its records stay for a daemon that has not seen them yet.
+ * {"id", "keepRecords", "lost", "removeLog"}: with keepRecords the container ended by itself, or
+ * its monitor did (lost): what is left of it is killed, its mounts and writable layer go, its
+ * records stay for a daemon that has not seen them yet.
  */
 int pod_verb_container_clean(json_t **ret_reply, struct pod_job *job, struct err *err)
 {
@@ -187,8 +215,9 @@ int pod_verb_container_clean(json_t **ret_reply, struct pod_job *job, struct err
 	bundle_fd = fs_open_at(job->run_fd, rel, O_RDONLY | O_DIRECTORY, 0);
 	if (bundle_fd < 0)
 		return 0;
-	end_monitor(bundle_fd);
-	r = forget_in_crun(job, id, err);
+	r = end_container(job, bundle_fd, id, err);
+	if (r == 0 && json_path_bool(job->doc, "lost", false))
+		r = record_loss(job, id, err);
 	return r < 0 ? r : remove_root(job, bundle_fd, id, err);
 }
 

@@ -39,12 +39,26 @@ int pod_job_open(struct pod_job *job, bool make, struct err *err);
 /* The cgroup path of the pod for a QoS class, owned by the caller. */
 char *pod_job_cgroup(const struct pod_job *job, const char *qos);
 
-/* The verbs: 0 with *ret_reply (owned by the caller), or negative errno with ERR. */
+/*
+ * The verbs: 0 with *ret_reply (owned by the caller), or negative errno with ERR; then *ret_reply
+ * may be {"remains": true}.
+ */
 int pod_verb_network_up(json_t **ret_reply, struct pod_job *job, struct err *err);
 int pod_verb_sandbox_up(json_t **ret_reply, struct pod_job *job, struct err *err);
 int pod_verb_container_start(json_t **ret_reply, struct pod_job *job, struct err *err);
 int pod_verb_container_clean(json_t **ret_reply, struct pod_job *job, struct err *err);
 int pod_verb_pod_down(json_t **ret_reply, struct pod_job *job, struct err *err);
+int pod_verb_host_down(json_t **ret_reply, struct pod_job *job, struct err *err);
+
+/* A container that is ready to be run. */
+struct pod_launch {
+	const char *id, *bundle, *cgroup_path;
+	int bundle_fd;
+	int lock_fd; /* of the bundle's lock; closed, and -1, once the monitor has it */
+};
+
+/* Start the monitor and wait for its word. 0 with *ret_reply, or negative errno with ERR. */
+int pod_launch(json_t **ret_reply, struct pod_job *job, struct pod_launch *l, struct err *err);
 
 /* Undo what sandbox_up made in the run directory and the cgroups, but not the volumes on disk. */
 int pod_sandbox_clear(struct pod_job *job, struct err *err);

@@ -6,7 +6,7 @@ _recond() {
 	get)
 		options='--namespace --all-namespaces --selector --field-selector --output --no-headers --watch --socket --help'
 		outputs='wide json yaml name'
-		words='namespaces configmaps secrets services pods replicasets deployments events images apps' ;;
+		words='namespaces configmaps secrets services pods replicasets deployments jobs events images apps sources' ;;
 	status)
 		options='--output --watch --wait --timeout --socket --help'
 		outputs='json'
@@ -15,9 +15,25 @@ _recond() {
 		options='--namespace --output --container --follow --previous --tail --since --timestamps --socket --help'
 		outputs='json'
 		words='' ;;
+	scale)
+		options='--namespace --replicas --socket --help'
+		outputs=''
+		words='' ;;
+	rollout)
+		options='--namespace --timeout --no-wait --socket --help'
+		outputs=''
+		words='' ;;
+	delete)
+		options='--namespace --selector --output --timeout --all --cascade --grace-period --force --ignore-not-found --no-wait --socket --help'
+		outputs='name'
+		words='' ;;
 	images)
-		options='--output --no-headers --socket --help'
+		options='--output --no-headers --all --socket --help'
 		outputs='wide json'
+		words='' ;;
+	cleanup)
+		options='--config --state-dir --run-dir --bridge --grace --purge --help'
+		outputs=''
 		words='' ;;
 	version)
 		options='--output --socket --help'
@@ -30,14 +46,14 @@ _recond() {
 	help)
 		options='--help'
 		outputs=''
-		words='get status logs images version completion help' ;;
+		words='get status logs scale rollout delete images cleanup version completion help' ;;
 	*)
-		options='--config --state-dir --run-dir --socket --socket-group --bridge --pod-cidr --log-level --confirm-prune --dry-run --output --help --version'
+		options='--config --sources-dir --state-dir --run-dir --socket --socket-group --bridge --pod-cidr --cgroup-parent --image-gc --log-level --confirm-prune --dry-run --output --check-config --help --version'
 		outputs='text json'
 		words='' ;;
 	esac
 	if [ "$COMP_CWORD" = 1 ]; then
-		words='get status logs images version completion help'
+		words='get status logs scale rollout delete images cleanup version completion help'
 	fi
 	case $prev in
 	-o|--output) mapfile -t COMPREPLY < <(compgen -W "$outputs" -- "$cur"); return ;;

@@ -8,9 +8,13 @@
 #include <assert.h>
 #include <string.h>
 
+#include "reconciler/controllers/deletion.h"
+#include "reconciler/controllers/job.h"
+
 static bool kind_can_be_owned(enum kind kind)
 {
-	return kind != KIND_EVENT && kind != KIND_NAMESPACE && kind != KIND_APP;
+	return kind != KIND_EVENT && kind != KIND_NAMESPACE && kind != KIND_APP &&
+	       kind != KIND_SOURCE;
 }
 
 static bool has_solid_owner(struct reconciler *r, const json_t *object)
@@ -27,8 +31,17 @@ static bool has_solid_owner(struct reconciler *r, const json_t *object)
 
 void garbage_queue_owner(struct reconciler *r, const json_t *owner)
 {
+	json_t *ref;
+	size_t i;
+
 	if (kind_can_be_owned(object_kind(owner)))
 		reconciler_queue(r, WORK_ORPHANS, object_uid(owner));
+	json_array_foreach(json_path(owner, "metadata.ownerReferences"), i, ref) {
+		const json_t *above = store_get_uid(r->store, json_path_str(ref, "uid", ""));
+
+		if (above && object_deleting(above)) /* it may have waited for this one */
+			reconciler_queue(r, WORK_ORPHANS, object_uid(above));
+	}
 }
 
 static void queue_if_dangling(const json_t *object, void *data)
@@ -53,67 +66,29 @@ void garbage_queue_all(struct reconciler *r)
 
 void garbage_orphans_reconcile(struct reconciler *r, const char *key)
 {
+	const json_t *owner = store_get_uid(r->store, key);
 	autojson *dependents = NULL;
 	json_t *object;
 	size_t i;
 
-	if (store_get_uid(r->store, key))
+	if (owner) {
+		deletion_look(r, owner);
 		return;
+	}
 	dependents = store_dependents(r->store, key);
 	json_array_foreach(dependents, i, object) {
-		if (kind_can_be_owned(object_kind(object)) && !has_solid_owner(r, object) &&
-		    !object_deleting(object))
+		if (!kind_can_be_owned(object_kind(object)) || has_solid_owner(r, object))
+			continue;
+		if (!object_deleting(object))
 			reconciler_delete(r, object);
-	}
-}
-
-/* ---- deletion ---- */
-
-static void delete_pod(struct reconciler *r, const json_t *pod)
-{
-	int64_t grace = json_path_int(pod, "spec.terminationGracePeriodSeconds", 30);
-	autojson *copy = json_deep_copy(pod);
-	char when[CLOCK_RFC3339_SIZE];
-
-	if (object_deleting(pod))
-		return;
-	clock_format_rfc3339(when, reconciler_realtime_ns(r) + grace * 1000000000);
-	json_path_set_new(copy, "metadata.deletionTimestamp", json_text(when));
-	json_path_set_new(copy, "metadata.deletionGracePeriodSeconds", json_integer(grace));
-	(void)store_update(r->store, copy);
-}
-
-static void mark_namespace(struct reconciler *r, const json_t *ns)
-{
-	autojson *copy = json_deep_copy(ns);
-	char now[CLOCK_RFC3339_SIZE];
-
-	if (object_deleting(ns))
-		return;
-	reconciler_rfc3339(r, now);
-	json_path_set_new(copy, "metadata.deletionTimestamp", json_text(now));
-	json_path_set_new(copy, "status.phase", json_text("Terminating"));
-	(void)store_update_status(r->store, copy);
-}
-
-void reconciler_delete(struct reconciler *r, const json_t *object)
-{
-	switch (object_kind(object)) {
-	case KIND_POD:
-		delete_pod(r, object);
-		break;
-	case KIND_NAMESPACE:
-		mark_namespace(r, object);
-		break;
-	default:
-		(void)store_delete(r->store, object_kind(object), object_namespace(object),
-				   object_name(object));
+		if (object_kind(object) == KIND_POD)
+			job_release_pod(r, store_get_uid(r->store, object_uid(object)));
 	}
 }
 
 /* ---- namespaces ---- */
 
-static void delete_if_pod_or_left(const json_t *object, void *data)
+static void delete_content(const json_t *object, void *data)
 {
 	reconciler_delete(data, object);
 }
@@ -124,21 +99,33 @@ static void delete_contents(struct reconciler *r, const char *name)
 {
 	for (int kind = 0; kind < KIND_N_; kind++) {
 		if (kind_info((enum kind)kind)->namespaced && (enum kind)kind != KIND_EVENT)
-			store_each(r->store, (enum kind)kind, name, delete_if_pod_or_left, r);
+			store_each(r->store, (enum kind)kind, name, delete_content, r);
 	}
+}
+
+static bool anything_left(struct reconciler *r, const char *name)
+{
+	for (int kind = 0; kind < KIND_N_; kind++) {
+		autojson *left = NULL;
+
+		if (!kind_info((enum kind)kind)->namespaced || (enum kind)kind == KIND_EVENT)
+			continue;
+		left = store_list(r->store, (enum kind)kind, name);
+		if (json_array_size(left) > 0)
+			return true;
+	}
+	return false;
 }
 
 void garbage_namespace_reconcile(struct reconciler *r, const char *key)
 {
 	const json_t *ns = store_get(r->store, KIND_NAMESPACE, NULL, key);
-	autojson *pods = NULL;
 
 	if (!ns || !object_deleting(ns))
 		return;
 	delete_contents(r, key);
-	pods = store_list(r->store, KIND_POD, key);
-	if (json_array_size(pods) > 0)
-		return; /* each pod that goes queues this again */
-	store_each(r->store, KIND_EVENT, key, delete_if_pod_or_left, r);
+	if (anything_left(r, key))
+		return; /* each pod that goes, and what is held by a finalizer, queues this again */
+	store_each(r->store, KIND_EVENT, key, delete_content, r);
 	(void)store_delete(r->store, KIND_NAMESPACE, NULL, key);
 }

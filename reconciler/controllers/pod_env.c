@@ -105,20 +105,6 @@ static char *from_field(const json_t *pod, const char *path, const struct pod_re
 	return mem_strdup(json_path_str(pod, path, ""));
 }
 
-static const json_t *container_named(const json_t *pod, const json_t *spec, const char *name)
-{
-	json_t *c;
-	size_t i;
-
-	if (!*name)
-		return spec;
-	json_array_foreach(json_path(pod, "spec.containers"), i, c) {
-		if (str_eq(json_path_str(c, "name", ""), name))
-			return c;
-	}
-	return spec;
-}
-
 static int from_source(char **ret, const json_t *pod, const json_t *spec, const json_t *source,
 		       const struct pod_request_env *env, struct err *err)
 {
@@ -136,11 +122,13 @@ static int from_source(char **ret, const json_t *pod, const json_t *spec, const 
 		return 0;
 	}
 	ref = json_object_get(source, "resourceFieldRef");
-	if (ref)
-		*ret = pod_resources_field(
-			container_named(pod, spec, json_path_str(ref, "containerName", "")),
-			json_path_str(ref, "resource", ""), json_path_str(ref, "divisor", ""),
-			&env->node);
+	if (ref) {
+		const char *name = json_path_str(ref, "containerName", "");
+
+		*ret = pod_resources_field(pod_request_container_spec(pod, name) ?: spec,
+					   json_path_str(ref, "resource", ""),
+					   json_path_str(ref, "divisor", ""), &env->node);
+	}
 	return 0;
 }
 

@@ -264,6 +264,21 @@ int pod_request_container(json_t **ret, const json_t *pod, const json_t *spec, u
 	return 0;
 }
 
+const json_t *pod_request_container_spec(const json_t *pod, const char *name)
+{
+	static const char *const lists[] = {"spec.containers", "spec.initContainers"};
+	json_t *spec;
+	size_t i;
+
+	for (size_t l = 0; l < ARRAY_SIZE(lists); l++) {
+		json_array_foreach(json_path(pod, lists[l]), i, spec) {
+			if (str_eq(json_path_str(spec, "name", ""), name))
+				return spec;
+		}
+	}
+	return NULL;
+}
+
 char *pod_request_expand(const char *text, const json_t *vars)
 {
 	struct strbuf out = STRBUF_INIT;

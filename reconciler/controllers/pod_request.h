@@ -37,6 +37,9 @@ int pod_request_container(json_t **ret, const json_t *pod, const json_t *spec, u
 			  const char *image_digest, const struct pod_request_env *env,
 			  struct err *err);
 
+/* The spec of the container or init container NAME of POD, borrowed, or NULL. */
+const json_t *pod_request_container_spec(const json_t *pod, const char *name);
+
 /*
  * Expand $(NAME) in TEXT from VARS (object of strings): "$$" gives "$", an unknown name stays as
  * written. Owned by the caller.

@@ -85,33 +85,67 @@ json_t *pod_resources_container(const json_t *container_spec)
 	return out;
 }
 
-/* The sum of all containers' limits, 0 when one has none. */
-static int64_t sum_limits(const json_t *pod_spec, const char *name)
+/* ---- the pod as a whole ---- */
+
+static const char *const container_lists[] = {"initContainers", "containers"};
+
+static bool is_sidecar(const json_t *init_container)
 {
-	int64_t sum = 0;
+	return str_eq(json_path_str(init_container, "restartPolicy", ""), "Always");
+}
+
+/*
+ * What the pod asks for at its peak: all that run together in the end, or one init container beside
+ * the sidecars before it. GET: the figure of one container, negative or 0 when it has none.
+ */
+static int64_t peak(const json_t *pod_spec, const char *name,
+		    int64_t (*get)(const json_t *container, const char *name))
+{
+	int64_t sidecars = 0, init = 0, mains = 0;
 	json_t *c;
 	size_t i;
 
-	json_array_foreach(json_object_get(pod_spec, "containers"), i, c) {
-		int64_t limit = pod_resources_milli(resource_text(c, "limits", name));
+	json_array_foreach(json_object_get(pod_spec, "initContainers"), i, c) {
+		int64_t own = get(c, name);
 
-		if (limit <= 0)
-			return 0;
-		sum += limit;
+		if (is_sidecar(c))
+			sidecars += own;
+		if ((is_sidecar(c) ? 0 : own) + sidecars > init)
+			init = (is_sidecar(c) ? 0 : own) + sidecars;
 	}
-	return sum;
+	json_array_foreach(json_object_get(pod_spec, "containers"), i, c)
+		mains += get(c, name);
+	return mains + sidecars > init ? mains + sidecars : init;
+}
+
+static int64_t limit_milli(const json_t *container, const char *name)
+{
+	int64_t limit = pod_resources_milli(resource_text(container, "limits", name));
+
+	return limit > 0 ? limit : 0;
+}
+
+/* The limit of the pod as a whole; 0 when a container has none. */
+static int64_t pod_limit(const json_t *pod_spec, const char *name)
+{
+	json_t *c;
+	size_t i;
+
+	for (size_t l = 0; l < ARRAY_SIZE(container_lists); l++) {
+		json_array_foreach(json_object_get(pod_spec, container_lists[l]), i, c) {
+			if (limit_milli(c, name) == 0)
+				return 0;
+		}
+	}
+	return peak(pod_spec, name, limit_milli);
 }
 
 json_t *pod_resources_sandbox(const json_t *pod_spec)
 {
-	json_t *out = json_pack("{s:s}", "qos", pod_qos_class(pod_spec)), *c;
-	int64_t cpu = 0;
-	size_t i;
+	json_t *out = json_pack("{s:s}", "qos", pod_qos_class(pod_spec));
 
-	json_array_foreach(json_object_get(pod_spec, "containers"), i, c)
-		cpu += request_milli(c, "cpu");
-	json_set(out, "cpuShares", json_integer(shares(cpu)));
-	set_limits(out, sum_limits(pod_spec, "cpu"), sum_limits(pod_spec, "memory"));
+	json_set(out, "cpuShares", json_integer(shares(peak(pod_spec, "cpu", request_milli))));
+	set_limits(out, pod_limit(pod_spec, "cpu"), pod_limit(pod_spec, "memory"));
 	return out;
 }
 
@@ -149,31 +183,56 @@ const char *pod_qos_class(const json_t *spec)
 	json_t *c;
 	size_t i;
 
-	json_array_foreach(json_object_get(spec, "containers"), i, c) {
-		any |= has_any(c);
-		all &= is_guaranteed(c);
+	for (size_t l = 0; l < ARRAY_SIZE(container_lists); l++) {
+		json_array_foreach(json_object_get(spec, container_lists[l]), i, c) {
+			any |= has_any(c);
+			all &= is_guaranteed(c);
+		}
 	}
 	if (!any)
 		return "BestEffort";
 	return all ? "Guaranteed" : "Burstable";
 }
 
+static int burstable_score(const json_t *container_spec, int64_t node_memory_bytes)
+{
+	int64_t request = request_milli(container_spec, "memory") / 1000;
+	int64_t adj = 1000;
+
+	if (node_memory_bytes >= 1024)
+		adj -= 1000 * (request >> 10) / (node_memory_bytes >> 10);
+	if (adj < 3)
+		return 3;
+	return adj > 999 ? 999 : (int)adj;
+}
+
+/* A sidecar must not be killed before those it serves: at most the lowest of theirs. */
+static int sidecar_score(const json_t *pod_spec, int own, int64_t node_memory_bytes)
+{
+	json_t *c;
+	size_t i;
+
+	json_array_foreach(json_object_get(pod_spec, "containers"), i, c) {
+		int score = burstable_score(c, node_memory_bytes);
+
+		if (score < own)
+			own = score;
+	}
+	return own;
+}
+
 int pod_resources_oom_score_adj(const json_t *pod_spec, const json_t *container_spec,
 				int64_t node_memory_bytes)
 {
 	const char *qos = pod_qos_class(pod_spec);
-	int64_t request = request_milli(container_spec, "memory") / 1000;
-	int64_t adj;
+	int score = burstable_score(container_spec, node_memory_bytes);
 
 	if (str_eq(qos, "Guaranteed"))
 		return -997;
 	if (str_eq(qos, "BestEffort"))
 		return 1000;
-	adj = 1000 -
-	      (node_memory_bytes >= 1024 ? 1000 * (request >> 10) / (node_memory_bytes >> 10) : 0);
-	if (adj < 3)
-		return 3;
-	return adj > 999 ? 999 : (int)adj;
+	return is_sidecar(container_spec) ? sidecar_score(pod_spec, score, node_memory_bytes)
+					  : score;
 }
 
 char *pod_resources_field(const json_t *container_spec, const char *resource, const char *divisor,

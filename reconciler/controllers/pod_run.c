@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/json.h"
 #include "base/str.h"
 
 #define HICCUPS 3
@@ -22,6 +23,7 @@ static void container_run_deinit(struct container_run *c)
 	free(c->image_digest);
 	json_decref(c->info);
 	json_decref(c->last);
+	json_decref(c->previous);
 }
 
 static struct pod_run *pod_run_free(struct pod_run *run)
@@ -140,13 +142,22 @@ struct container_run *pod_run_add_container(struct pod_run *run, const char *nam
 
 void container_run_ended(struct container_run *c, json_t *info)
 {
+	const char *id = json_path_str(c->info, "id", NULL);
+
 	assert(info);
-	json_decref(c->last);
+	if (id && !json_object_get(info, "id"))
+		json_set(info, "id", json_text(id));
+	json_decref(c->previous);
+	c->previous = c->last;
 	c->last = info;
 	json_decref(c->info);
 	c->info = NULL;
 	c->state = CONTAINER_EXITED;
-	c->stop_sent = c->kill_sent = false;
+	c->spent = true;
+	c->stale = false;
+	c->post_start = HOOK_OVER;
+	c->stop = (struct container_stop){0};
+	memset(c->probes, 0, sizeof(c->probes));
 }
 
 bool pod_run_hiccup(const struct err *err, unsigned int n)
@@ -171,4 +182,19 @@ bool pod_run_busy(const struct pod_run *run)
 			return true;
 	}
 	return false;
+}
+
+bool container_run_up(const struct container_run *c)
+{
+	return c->state == CONTAINER_RUNNING && c->post_start == HOOK_OVER;
+}
+
+bool container_run_started(const struct container_run *c)
+{
+	return container_run_up(c) && probes_started(c->probes);
+}
+
+bool container_run_ready(const struct container_run *c)
+{
+	return container_run_up(c) && probes_ready(c->probes);
 }

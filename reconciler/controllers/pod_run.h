@@ -12,6 +12,8 @@
 
 #include "base/err.h"
 #include "base/mem.h"
+#include "reconciler/controllers/pod_stop.h"
+#include "reconciler/controllers/probe.h"
 
 enum sandbox_state {
 	SANDBOX_ABSENT,
@@ -31,21 +33,43 @@ enum container_state {
 	CONTAINER_STATE_N_,
 };
 
+enum container_role {
+	CONTAINER_MAIN,
+	CONTAINER_INIT,    /* runs to its end before the next one starts */
+	CONTAINER_SIDECAR, /* an init container that goes on beside the others */
+};
+
+/* A postStart hook. Until it is over the container does not count as running. */
+enum hook_state {
+	HOOK_OVER, /* or there is none */
+	HOOK_DUE,
+	HOOK_RUNNING,
+	HOOK_FAILED, /* the container is brought to its end for it */
+};
+
 struct container_run {
 	char *name;
+	enum container_role role;
 	enum container_state state;
 	unsigned int attempt;    /* of the current or next start; equals restartCount */
+	bool spent;              /* that attempt ran to its end: the next one has a new number */
 	json_t *info;            /* running: {id, pid, started_at}; owned */
 	json_t *last;            /* how the latest ended attempt ended; owned, NULL when none did */
+	json_t *previous;        /* how the one before that ended; owned, or NULL */
 	char *image_digest;      /* of the current attempt */
 	struct err failure;      /* why waiting: kind ERR_NONE when nothing failed yet */
 	bool image_wanted;       /* image_get is under way */
+	bool stale;              /* ended in a sandbox that is gone: an init container runs again */
 	unsigned int n_backoff;  /* restarts that waited */
 	unsigned int n_failures; /* of creation or pull, in a row */
 	uint64_t started_ms;     /* when the current attempt was seen running */
 	uint64_t retry_ms;       /* not to be started before */
-	bool stop_sent;
-	bool kill_sent;
+
+	enum hook_state post_start;
+	uint64_t hook_ms; /* while it runs: look again then (a sleep is over, or ask again) */
+	struct err hook_failure; /* why it failed, until the next attempt */
+	struct container_stop stop;
+	struct probe probes[PROBE_N_]; /* of the current attempt */
 };
 
 struct pod_run {
@@ -55,9 +79,12 @@ struct pod_run {
 	struct err failure; /* of the sandbox */
 	unsigned int n_failures;
 	uint64_t retry_ms;
-	uint64_t kill_ms; /* deleting: when grace is over; 0 before the deletion was seen */
-	bool adopted;     /* its status was read into the containers */
-	struct container_run *containers; /* in spec order */
+	uint64_t grace_end_ms; /* deleting: when grace is over; 0 before the deletion was seen */
+	uint64_t deadline_ms;  /* activeDeadlineSeconds are over then; 0: there is none */
+	int64_t deadline_s;    /* what that was made from */
+	bool ending;           /* deleted, or done but for sidecars: nothing is started any more */
+	bool adopted;          /* its status was read into the containers */
+	struct container_run *containers; /* init containers, then the others, in spec order */
 	size_t n_containers;
 };
 
@@ -91,3 +118,10 @@ bool pod_run_hiccup(const struct err *err, unsigned int n);
 
 /* True when any container is starting or running. */
 bool pod_run_busy(const struct pod_run *run);
+
+/* True when C runs, its postStart hook is over, and it can be probed. */
+bool container_run_up(const struct container_run *c);
+/* True when what comes after C may start: C is up and its startup probe, if any, succeeded. */
+bool container_run_started(const struct container_run *c);
+/* True when C is started and ready. */
+bool container_run_ready(const struct container_run *c);

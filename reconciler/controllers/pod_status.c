@@ -10,7 +10,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
-#include "base/strbuf.h"
+#include "reconciler/controllers/pod_phase.h"
 #include "reconciler/controllers/pod_plan.h"
 #include "reconciler/object.h"
 
@@ -70,156 +70,126 @@ static json_t *failed_state(const json_t *spec, const struct container_run *c, u
 	return waiting_state(reason, c->failure.message);
 }
 
-static bool in_crash_backoff(const json_t *pod, const struct container_run *c, uint64_t now_ms)
+static json_t *backoff_state(const json_t *pod, const struct container_run *c)
 {
-	return c->state == CONTAINER_EXITED && c->retry_ms > now_ms &&
-	       pod_may_restart(pod, json_path_int(c->last, "exit_code", 0));
+	autofree char *message = mem_asprintf(
+		"back-off %llus restarting failed container=%s pod=%s_%s(%s)",
+		(unsigned long long)pod_retry_seconds(c->n_backoff > 1 ? c->n_backoff - 1 : 1),
+		c->name, object_name(pod), object_namespace(pod), object_uid(pod));
+
+	return waiting_state("CrashLoopBackOff", message);
 }
 
-static json_t *container_state(const json_t *pod, const json_t *spec, const struct container_run *c,
-			       uint64_t now_ms)
+/* A container whose postStart hook is not over shows what it showed before it started. */
+static json_t *container_state(const json_t *pod, const json_t *spec, const struct pod_run *run,
+			       const struct container_run *c, uint64_t now_ms)
 {
-	if (c->state == CONTAINER_RUNNING)
-		return running_state(c);
-	if (in_crash_backoff(pod, c, now_ms)) {
-		autofree char *message = mem_asprintf(
-			"back-off %llus restarting failed container=%s pod=%s_%s(%s)",
-			(unsigned long long)pod_retry_seconds(c->n_backoff > 1 ? c->n_backoff - 1
-									       : 1),
-			c->name, object_name(pod), object_namespace(pod), object_uid(pod));
+	bool pods_init = json_array_size(json_path(pod, "spec.initContainers")) > 0;
+	bool again = c->state == CONTAINER_EXITED && !run->ending && pod_may_restart(pod, c);
 
-		return waiting_state("CrashLoopBackOff", message);
-	}
+	if (container_run_up(c))
+		return running_state(c);
+	if (again && !c->stale && c->retry_ms > now_ms)
+		return backoff_state(pod, c);
+	if (c->hook_failure.kind != ERR_NONE && (again || c->state == CONTAINER_RUNNING))
+		return waiting_state(c->hook_failure.reason, c->hook_failure.message);
 	if (c->failure.kind != ERR_NONE && !pod_run_hiccup(&c->failure, c->n_failures))
 		return failed_state(spec, c, now_ms);
-	if (c->state == CONTAINER_EXITED || (c->state == CONTAINER_STARTING && c->last))
+	if (c->last && !(pods_init && c->stale))
 		return terminated_state(c->last);
-	return waiting_state("ContainerCreating", NULL);
+	return waiting_state(pods_init ? "PodInitializing" : "ContainerCreating", NULL);
 }
 
-static json_t *container_status(const json_t *pod, const json_t *spec,
+static bool container_ready(const struct container_run *c)
+{
+	if (c->role == CONTAINER_INIT)
+		return c->state == CONTAINER_EXITED && !c->stale &&
+		       json_path_int(c->last, "exit_code", 0) == 0;
+	return container_run_ready(c);
+}
+
+static json_t *container_status(const json_t *pod, const json_t *spec, const struct pod_run *run,
 				const struct container_run *c, uint64_t now_ms)
 {
-	bool running = c->state == CONTAINER_RUNNING;
-	json_t *state = container_state(pod, spec, c, now_ms);
+	json_t *state = container_state(pod, spec, run, c, now_ms);
+	const json_t *before = json_object_get(state, "terminated") ? c->previous : c->last;
 	json_t *s = json_object();
 
 	json_set(s, "name", json_text(c->name));
 	json_set(s, "image", json_text(json_path_str(spec, "image", "")));
 	json_set(s, "imageID", json_text(c->image_digest ? c->image_digest : ""));
 	json_set(s, "restartCount", json_integer(c->attempt));
-	json_set(s, "ready", json_boolean(running));
-	json_set(s, "started", json_boolean(running));
-	if (running)
+	json_set(s, "ready", json_boolean(container_ready(c)));
+	json_set(s, "started", json_boolean(container_run_started(c)));
+	if (c->state == CONTAINER_RUNNING)
 		json_set(s, "containerID", json_text(json_path_str(c->info, "id", "")));
 	else if (c->last)
 		json_set(s, "containerID", json_text(json_path_str(c->last, "id", "")));
-	json_set(s, "lastState",
-		 c->last && !json_object_get(state, "terminated") ? terminated_state(c->last)
-								  : json_object());
+	json_set(s, "lastState", before ? terminated_state(before) : json_object());
 	json_set(s, "state", state);
 	return s;
 }
 
-/* ---- the pod ---- */
-
-struct tally {
-	unsigned int running, stopped, waiting, failed, restartable;
-};
-
-static struct tally count_containers(const json_t *pod, const struct pod_run *run)
+/* The statuses of the containers in LIST of the spec. */
+static json_t *container_statuses(const json_t *pod, const struct pod_run *run, const char *list,
+				  uint64_t now_ms)
 {
-	struct tally t = {0};
+	json_t *statuses = json_array(), *spec;
+	size_t i;
 
-	for (size_t i = 0; i < run->n_containers; i++) {
-		const struct container_run *c = &run->containers[i];
-		int64_t code = json_path_int(c->last, "exit_code", 0);
+	json_array_foreach(json_path(pod, list), i, spec) {
+		for (size_t k = 0; k < run->n_containers; k++) {
+			const struct container_run *c = &run->containers[k];
 
-		if (c->state == CONTAINER_RUNNING)
-			t.running++;
-		else if (c->last)
-			t.stopped++;
-		else
-			t.waiting++;
-		if (c->state != CONTAINER_RUNNING && c->last) {
-			t.failed += code != 0;
-			t.restartable += pod_may_restart(pod, code);
+			if (str_eq(c->name, json_path_str(spec, "name", "")))
+				json_array_append_new(statuses,
+						      container_status(pod, spec, run, c, now_ms));
 		}
 	}
-	return t;
+	return statuses;
 }
 
-static const char *pod_phase(const json_t *pod, const struct pod_run *run)
-{
-	const char *old = json_path_str(pod, "status.phase", "Pending");
-	struct tally t = count_containers(pod, run);
+/* ---- the pod ---- */
 
-	if (str_eq(old, "Succeeded") || str_eq(old, "Failed"))
-		return old;
-	if (t.waiting > 0)
-		return "Pending";
-	if (t.running > 0)
-		return "Running";
-	if (object_deleting(pod))
-		return t.failed > 0 ? "Failed" : "Succeeded";
-	if (t.restartable > 0)
-		return "Running";
-	return t.failed > 0 ? "Failed" : "Succeeded";
+/* What is still running is not called over: a terminal phase waits for it. */
+static void set_phase(json_t *o, const struct pod_run *run, const struct pod_status_env *env)
+{
+	json_t *status = json_object_get(o, "status");
+	const char *old = json_path_str(status, "phase", "Pending");
+	bool deadline = pod_plan_end(o, run, env->now_ms) == POD_DEADLINE;
+	bool ending = run->ending || object_deleting(o);
+	const char *phase =
+		deadline ? "Failed" : pod_phase(json_object_get(o, "spec"), status, ending);
+
+	if (pod_phase_is_terminal(old) || (pod_phase_is_terminal(phase) && pod_run_busy(run)))
+		return;
+	json_set(status, "phase", json_text(phase));
+	if (!deadline)
+		return;
+	json_set(status, "reason", json_text("DeadlineExceeded"));
+	json_set(status, "message",
+		 json_text("Pod was active on the node longer than the specified deadline"));
 }
 
-static void names_not_ready(struct strbuf *out, const struct pod_run *run)
+static void set_sandbox_condition(json_t *o, const struct pod_run *run, const char *now)
 {
-	const char *separator = "";
+	bool ready = run->sandbox == SANDBOX_READY;
+	bool quiet = ready || pod_run_hiccup(&run->failure, run->n_failures);
 
-	for (size_t i = 0; i < run->n_containers; i++) {
-		if (run->containers[i].state == CONTAINER_RUNNING)
-			continue;
-		strbuf_addf(out, "%s%s", separator, run->containers[i].name);
-		separator = " ";
-	}
-}
-
-static void set_conditions(json_t *o, const struct pod_run *run, const char *phase, const char *now)
-{
-	autostrbuf unready = STRBUF_INIT;
-	autofree char *message = NULL;
-	const char *reason = "ContainersNotReady";
-	bool ended = str_eq(phase, "Succeeded") || str_eq(phase, "Failed");
-	bool sandbox = run->sandbox == SANDBOX_READY;
-	bool quiet = sandbox || pod_run_hiccup(&run->failure, run->n_failures);
-	const char *ready;
-
-	names_not_ready(&unready, run);
-	ready = unready.len == 0 && sandbox && !ended ? "True" : "False";
-	if (ended)
-		reason = str_eq(phase, "Succeeded") ? "PodCompleted" : "PodFailed";
-	message = *ready == 'T' || ended ? mem_strdup("")
-					 : mem_asprintf("containers with unready status: [%s]",
-							strbuf_str(&unready));
-	object_set_condition(o, "PodReadyToStartContainers", sandbox ? "True" : "False",
+	object_set_condition(o, "PodReadyToStartContainers", ready ? "True" : "False",
 			     quiet ? "" : run->failure.reason, quiet ? "" : run->failure.message,
 			     now);
-	object_set_condition(o, "Initialized", "True", "", "", now);
-	object_set_condition(o, "Ready", ready, *ready == 'T' ? "" : reason, message, now);
-	object_set_condition(o, "ContainersReady", ready, *ready == 'T' ? "" : reason, message,
-			     now);
-	object_set_condition(o, "PodScheduled", "True", "", "", now);
 }
 
 json_t *pod_status(const json_t *pod, const struct pod_run *run, const struct pod_status_env *env)
 {
-	autojson *o = json_pack("{s:O}", "status", json_object_get(pod, "status") ?: json_null());
-	json_t *specs = json_path(pod, "spec.containers"), *statuses = json_array(), *status;
-	const char *phase = pod_phase(pod, run);
+	autojson *o = json_copy((json_t *)(uintptr_t)pod);
+	json_t *old = json_object_get(pod, "status");
+	json_t *status = json_is_object(old) ? json_deep_copy(old) : json_object();
 
-	if (!json_is_object(json_object_get(o, "status"))) {
-		json_set(o, "status", json_object());
-	} else {
-		status = json_deep_copy(json_object_get(o, "status"));
-		json_set(o, "status", status);
-	}
-	status = json_object_get(o, "status");
-	json_set(status, "phase", json_text(phase));
+	json_set(o, "status", status);
+	if (!json_object_get(status, "phase"))
+		json_set(status, "phase", json_text("Pending"));
 	json_set(status, "qosClass", json_text(pod_qos_class(json_object_get(pod, "spec"))));
 	json_set(status, "hostIP", json_text(env->host_ip));
 	if (!json_object_get(status, "startTime"))
@@ -228,11 +198,15 @@ json_t *pod_status(const json_t *pod, const struct pod_run *run, const struct po
 		json_set(status, "podIP", json_text(run->ip));
 		json_set(status, "podIPs", json_pack("[{s:s}]", "ip", run->ip));
 	}
-	for (size_t i = 0; i < run->n_containers; i++)
-		json_array_append_new(statuses, container_status(pod, json_array_get(specs, i),
-								 &run->containers[i], env->now_ms));
-	json_set(status, "containerStatuses", statuses);
-	set_conditions(o, run, phase, env->now);
+	if (json_array_size(json_path(pod, "spec.initContainers")) > 0)
+		json_set(status, "initContainerStatuses",
+			 container_statuses(pod, run, "spec.initContainers", env->now_ms));
+	json_set(status, "containerStatuses",
+		 container_statuses(pod, run, "spec.containers", env->now_ms));
+	set_phase(o, run, env);
+	set_sandbox_condition(o, run, env->now);
+	pod_phase_set_conditions(o, env->now);
+	object_set_condition(o, "PodScheduled", "True", "", "", env->now);
 	return json_incref(status);
 }
 
@@ -243,33 +217,44 @@ static const char *const hopeless[] = {
 	"ImagePullBackOff",     "ErrImageNeverPull",          "InvalidImageName",  NULL,
 };
 
+/* Why the container with status S can't come up, or NULL. */
+static const char *container_failure(const json_t *s, const char **ret_message)
+{
+	const char *waiting = json_path_str(s, "state.waiting.reason", "");
+	const char *ended = json_path_str(s, "lastState.terminated.reason",
+					  json_path_str(s, "state.terminated.reason", ""));
+
+	for (size_t k = 0; hopeless[k]; k++) {
+		if (str_eq(waiting, hopeless[k])) {
+			*ret_message = json_path_str(s, "state.waiting.message", "");
+			return hopeless[k];
+		}
+	}
+	if (!str_eq(ended, "StartError"))
+		return NULL;
+	*ret_message = json_path_str(s, "lastState.terminated.message",
+				     json_path_str(s, "state.terminated.message", ""));
+	return "StartError";
+}
+
 const char *pod_status_failure(const json_t *pod, const char **ret_message)
 {
+	static const char *const lists[] = {"status.initContainerStatuses",
+					    "status.containerStatuses"};
 	const json_t *sandbox = object_condition(pod, "PodReadyToStartContainers");
-	json_t *statuses = json_path(pod, "status.containerStatuses"), *s;
+	json_t *s;
 	size_t i;
 
-	json_array_foreach(statuses, i, s) {
-		const char *waiting = json_path_str(s, "state.waiting.reason", "");
-		const char *ended = json_path_str(s, "lastState.terminated.reason",
-						  json_path_str(s, "state.terminated.reason", ""));
+	for (size_t l = 0; l < ARRAY_SIZE(lists); l++) {
+		json_array_foreach(json_path(pod, lists[l]), i, s) {
+			const char *reason = container_failure(s, ret_message);
 
-		for (size_t k = 0; hopeless[k]; k++) {
-			if (str_eq(waiting, hopeless[k])) {
-				*ret_message = json_path_str(s, "state.waiting.message", "");
-				return hopeless[k];
-			}
-		}
-		if (str_eq(ended, "StartError")) {
-			*ret_message =
-				json_path_str(s, "lastState.terminated.message",
-					      json_path_str(s, "state.terminated.message", ""));
-			return "StartError";
+			if (reason)
+				return reason;
 		}
 	}
-	if (sandbox && *json_path_str(sandbox, "reason", "")) {
-		*ret_message = json_path_str(sandbox, "message", "");
-		return json_path_str(sandbox, "reason", "");
-	}
-	return NULL;
+	if (!sandbox || !*json_path_str(sandbox, "reason", ""))
+		return NULL;
+	*ret_message = json_path_str(sandbox, "message", "");
+	return json_path_str(sandbox, "reason", "");
 }

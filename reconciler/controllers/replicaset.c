@@ -8,10 +8,13 @@
 #include <assert.h>
 #include <string.h>
 
+#include "reconciler/controllers/template.h"
+#include "reconciler/controllers/victims.h"
 #include "reconciler/events.h"
-#include "reconciler/sync.h"
 
-#define BURST_REPLICAS 500 /* Kubernetes' limit for one pass */
+#define COMPONENT "replicaset-controller"
+#define RETRY_MIN_MS 1000
+#define RETRY_MAX_MS 1000000
 
 /* ---- pods of a set ---- */
 
@@ -20,19 +23,14 @@ bool replicaset_pod_ready(const json_t *pod)
 	return str_eq(json_path_str(object_condition(pod, "Ready"), "status", ""), "True");
 }
 
-bool replicaset_pod_available(const json_t *pod, int64_t min_ready_seconds, int64_t now_ns,
-			      uint64_t *ret_wait_ms)
+bool replicaset_pod_available(const json_t *pod, int64_t min_ready_seconds, int64_t since_ns,
+			      int64_t now_ns, uint64_t *ret_wait_ms)
 {
-	int64_t since_ns = 0, missing_ms;
+	int64_t missing_ms = min_ready_seconds * 1000 - (now_ns - since_ns) / 1000000;
 
 	if (!replicaset_pod_ready(pod))
 		return false;
-	if (min_ready_seconds == 0)
-		return true;
-	(void)clock_parse_rfc3339(
-		&since_ns, json_path_str(object_condition(pod, "Ready"), "lastTransitionTime", ""));
-	missing_ms = min_ready_seconds * 1000 - (now_ns - since_ns) / 1000000;
-	if (missing_ms <= 0)
+	if (min_ready_seconds == 0 || missing_ms <= 0)
 		return true;
 	if (ret_wait_ms && (uint64_t)missing_ms < *ret_wait_ms)
 		*ret_wait_ms = (uint64_t)missing_ms;
@@ -46,87 +44,57 @@ static bool pod_active(const json_t *pod)
 	return !str_eq(phase, "Succeeded") && !str_eq(phase, "Failed") && !object_deleting(pod);
 }
 
-static int64_t max_restarts(const json_t *pod)
-{
-	int64_t max = 0;
-	json_t *s;
-	size_t i;
-
-	json_array_foreach(json_path(pod, "status.containerStatuses"), i, s) {
-		if (json_path_int(s, "restartCount", 0) > max)
-			max = json_path_int(s, "restartCount", 0);
-	}
-	return max;
-}
-
-int replicaset_compare_victims(const json_t *a, const json_t *b)
-{
-	bool pending_a = str_eq(json_path_str(a, "status.phase", "Pending"), "Pending");
-	bool pending_b = str_eq(json_path_str(b, "status.phase", "Pending"), "Pending");
-	bool ready_a = replicaset_pod_ready(a), ready_b = replicaset_pod_ready(b);
-	int64_t restarts_a = max_restarts(a), restarts_b = max_restarts(b);
-	int by_time;
-
-	if (pending_a != pending_b)
-		return pending_a ? -1 : 1;
-	if (ready_a != ready_b)
-		return ready_a ? 1 : -1;
-	by_time = ready_a ? strcmp(json_path_str(object_condition(b, "Ready"), "lastTransitionTime",
-						 ""),
-				   json_path_str(object_condition(a, "Ready"), "lastTransitionTime",
-						 ""))
-			  : 0;
-	if (by_time)
-		return by_time;
-	if (restarts_a != restarts_b)
-		return restarts_a > restarts_b ? -1 : 1;
-	return strcmp(json_path_str(b, "metadata.creationTimestamp", ""),
-		      json_path_str(a, "metadata.creationTimestamp", ""));
-}
-
-static int compare_victim_pointers(const void *a, const void *b)
-{
-	return replicaset_compare_victims(*(json_t *const *)a, *(json_t *const *)b);
-}
-
 /* ---- claiming ---- */
 
-static void set_owner(struct reconciler *r, const json_t *pod, const json_t *rs)
+/* POD belongs to BY from here on, or, when that is NULL, to nobody. */
+static void set_owner(struct reconciler *r, const json_t *pod, const json_t *by)
 {
 	autojson *copy = json_deep_copy(pod);
 
-	if (rs)
-		json_path_set_new(copy, "metadata.ownerReferences",
-				  json_pack("[o]", object_owner_ref(rs)));
+	if (by)
+		object_set_controller(copy, by);
 	else
-		json_path_del(copy, "metadata.ownerReferences");
+		object_drop_controller(copy);
 	(void)store_update_status(r->store, copy);
 }
 
-/* The pods of RS: its own that match; matching orphans become its own, its own that stopped
- * matching are let go. */
-static json_t *claim_pods(struct reconciler *r, const json_t *rs)
+static bool matches(const json_t *rs, const json_t *pod)
 {
-	autojson *all = store_list(r->store, KIND_POD, object_namespace(rs));
-	const json_t *selector = json_path(rs, "spec.selector");
-	json_t *claimed = json_array(), *pod;
+	return object_selector_matches(json_path(rs, "spec.selector"),
+				       json_path(pod, "metadata.labels"));
+}
+
+/* Matching orphans become its own, its own that stopped matching are let go. */
+static void claim_pods(struct reconciler *r, const json_t *rs)
+{
+	autojson *owned = store_owned(r->store, KIND_POD, rs), *orphans = NULL;
+	json_t *pod;
 	size_t i;
 
-	json_array_foreach(all, i, pod) {
-		bool matches = object_selector_matches(selector, json_path(pod, "metadata.labels"));
-		bool mine = object_is_controlled_by(pod, rs);
-
-		if (mine && !matches) {
+	if (object_deleting(rs))
+		return;
+	json_array_foreach(owned, i, pod) {
+		if (!matches(rs, pod) && !object_deleting(pod))
 			set_owner(r, pod, NULL);
-		} else if (mine || (matches && !object_controller_ref(pod) && pod_active(pod) &&
-				    !object_deleting(rs))) {
-			if (!mine)
-				set_owner(r, pod, rs);
-			json_array_append(claimed, (json_t *)(uintptr_t)store_get_uid(
-							   r->store, object_uid(pod)));
-		}
 	}
-	return claimed;
+	orphans = store_orphans(r->store, KIND_POD, object_namespace(rs));
+	json_array_foreach(orphans, i, pod) {
+		if (matches(rs, pod) && pod_active(pod))
+			set_owner(r, pod, rs);
+	}
+}
+
+static json_t *active_pods(struct reconciler *r, const json_t *rs)
+{
+	autojson *owned = store_owned(r->store, KIND_POD, rs);
+	json_t *active = json_array(), *pod;
+	size_t i;
+
+	json_array_foreach(owned, i, pod) {
+		if (pod_active(pod))
+			json_array_append(active, pod);
+	}
+	return active;
 }
 
 void replicaset_queue_matching(struct reconciler *r, const json_t *pod)
@@ -144,102 +112,199 @@ void replicaset_queue_matching(struct reconciler *r, const json_t *pod)
 
 /* ---- scaling ---- */
 
-static void create_pod(struct reconciler *r, const json_t *rs)
+struct creation {
+	struct reconciler *r;
+	const json_t *rs;
+	const char *failed; /* why, once one failed */
+};
+
+static bool create_pod(void *data)
 {
-	autojson *pod =
-		json_pack("{s:s, s:s, s:{}}", "apiVersion", "v1", "kind", "Pod", "metadata");
-	const json_t *template = json_path(rs, "spec.template");
-	autofree char *base = mem_asprintf("%s-", object_name(rs));
-	const char *app = sync_owner_app(r, rs);
+	struct creation *c = data;
+	autojson *pod = template_pod(c->r, c->rs);
 	const json_t *created = NULL;
 
-	if (json_path(template, "metadata.labels"))
-		json_path_set_new(pod, "metadata.labels",
-				  json_deep_copy(json_path(template, "metadata.labels")));
-	if (json_path(template, "metadata.annotations"))
-		json_path_set_new(pod, "metadata.annotations",
-				  json_deep_copy(json_path(template, "metadata.annotations")));
-	if (app) { /* not in the template: moving to another app is no reason to roll */
-		if (!json_path(pod, "metadata.annotations"))
-			json_path_set_new(pod, "metadata.annotations", json_object());
-		json_set(json_path(pod, "metadata.annotations"), SYNC_ANNOTATION_APP,
-			 json_text(app));
+	if (store_create(c->r->store, pod, &created) != 0) {
+		c->failed = "no name is free for another pod: delete pods that are not needed";
+		events_warning(c->r, c->rs, COMPONENT, "FailedCreate", "Error creating: %s",
+			       c->failed);
+		return false;
 	}
-	json_path_set_new(pod, "metadata.generateName", json_text(base));
-	json_path_set_new(pod, "metadata.namespace", json_text(object_namespace(rs)));
-	json_path_set_new(pod, "metadata.ownerReferences", json_pack("[o]", object_owner_ref(rs)));
-	json_set(pod, "spec", json_deep_copy(json_object_get(template, "spec")));
-	json_path_set_new(pod, "spec.nodeName", json_text(r->node_name));
-	if (store_create(r->store, pod, &created) == 0)
-		events_normal(r, rs, "replicaset-controller", "SuccessfulCreate", "Created pod: %s",
-			      object_name(created));
+	events_normal(c->r, c->rs, COMPONENT, "SuccessfulCreate", "Created pod: %s",
+		      object_name(created));
+	return true;
+}
+
+size_t replicaset_slow_start(size_t n, bool (*create)(void *data), void *data)
+{
+	size_t done = 0, failures = 0;
+
+	assert(create);
+	for (size_t batch = 1; done < n && failures == 0; batch *= 2) {
+		size_t here = batch < n - done ? batch : n - done;
+
+		for (size_t i = 0; i < here; i++) {
+			if (create(data))
+				done++;
+			else
+				failures++;
+		}
+	}
+	return done;
 }
 
 static void delete_surplus(struct reconciler *r, const json_t *rs, json_t *active, size_t surplus)
 {
-	size_t n = json_array_size(active);
-	autofree json_t **sorted = mem_calloc(n + 1, sizeof(*sorted));
+	autojson *victims =
+		victims_choose(active, surplus, json_path_int(rs, "spec.minReadySeconds", 0),
+			       reconciler_realtime_ns(r));
+	json_t *pod;
+	size_t i;
 
-	for (size_t i = 0; i < n; i++)
-		sorted[i] = json_array_get(active, i);
-	qsort(sorted, n, sizeof(*sorted), compare_victim_pointers);
-	for (size_t i = 0; i < surplus && i < n; i++) {
-		reconciler_delete(r, sorted[i]);
-		events_normal(r, rs, "replicaset-controller", "SuccessfulDelete", "Deleted pod: %s",
-			      object_name(sorted[i]));
+	json_array_foreach(victims, i, pod) {
+		reconciler_delete(r, pod);
+		events_normal(r, rs, COMPONENT, "SuccessfulDelete", "Deleted pod: %s",
+			      object_name(pod));
 	}
 }
 
-static void scale(struct reconciler *r, const json_t *rs, json_t *active)
+static bool namespace_is_going(struct reconciler *r, const json_t *rs)
 {
+	const json_t *ns = store_get(r->store, KIND_NAMESPACE, NULL, object_namespace(rs));
+
+	return ns && object_deleting(ns);
+}
+
+static size_t at_most_a_burst(size_t n)
+{
+	return n < REPLICASET_BURST ? n : REPLICASET_BURST;
+}
+
+/* One burst towards the size that is wanted; what is left follows with the events of this one. Why
+ * a pod could not be made, or NULL. */
+static const char *scale(struct reconciler *r, const json_t *rs)
+{
+	autojson *active = active_pods(r, rs);
 	size_t want = (size_t)json_path_int(rs, "spec.replicas", 1), have = json_array_size(active);
+	struct creation c = {r, rs, NULL};
 
 	if (object_deleting(rs))
-		return;
-	for (size_t i = have; i < want && i - have < BURST_REPLICAS; i++)
-		create_pod(r, rs);
-	if (have > want)
-		delete_surplus(r, rs, active, have - want);
+		return NULL;
+	if (have < want && !namespace_is_going(r, rs)) /* it would take them along at once */
+		(void)replicaset_slow_start(at_most_a_burst(want - have), create_pod, &c);
+	else if (have > want)
+		delete_surplus(r, rs, active, at_most_a_burst(have - want));
+	return c.failed;
 }
 
 /* ---- status ---- */
 
-static void write_status(struct reconciler *r, const json_t *rs, const json_t *claimed)
+struct counts {
+	int64_t replicas, labelled, ready, available, terminating;
+	uint64_t
+		wait_ms; /* until the next pod is available; UINT64_MAX: none is to be waited for */
+};
+
+struct availability {
+	int64_t available;
+	int64_t doubtful; /* ready since a time that lies ahead: the clock was set back */
+};
+
+static void count_available(struct availability *a, struct reconciler *r, const json_t *rs,
+			    const json_t *pod, uint64_t *ret_wait_ms)
 {
-	autojson *copy = json_deep_copy(rs);
+	const char *since = json_path_str(object_condition(pod, "Ready"), "lastTransitionTime", "");
+	int64_t now_ns = reconciler_realtime_ns(r), ns = 0;
+
+	(void)clock_parse_rfc3339(&ns, since);
+	if (replicaset_pod_available(pod, json_path_int(rs, "spec.minReadySeconds", 0),
+				     reconciler_stamp_ns(r, since, 0), now_ns, ret_wait_ms))
+		a->available++;
+	else
+		a->doubtful += ns > now_ns;
+}
+
+/* Of the doubtful ones as many are available as were counted before: to take all of them for new
+ * would have a Deployment replace what serves. */
+static int64_t all_available(const struct availability *a, const json_t *rs)
+{
+	int64_t before = json_path_int(rs, "status.availableReplicas", 0) - a->available;
+
+	if (a->doubtful == 0 || before <= 0)
+		return a->available;
+	return a->available + (before < a->doubtful ? before : a->doubtful);
+}
+
+static struct counts count_pods(struct reconciler *r, const json_t *rs)
+{
+	autojson *pods = store_owned(r->store, KIND_POD, rs);
 	const json_t *labels = json_path(rs, "spec.template.metadata.labels");
-	int64_t replicas = 0, fully = 0, ready = 0, available = 0, terminating = 0;
-	uint64_t wait_ms = UINT64_MAX;
-	json_t *pod, *status;
+	autojson *selector = labels ? json_pack("{s:O}", "matchLabels", labels) : json_object();
+	struct availability available = {0};
+	struct counts n = {.wait_ms = UINT64_MAX};
+	json_t *pod;
 	size_t i;
 
-	json_array_foreach((json_t *)(uintptr_t)claimed, i, pod) {
-		autojson *selector = json_pack("{s:O?}", "matchLabels", labels);
-
-		terminating += object_deleting(pod);
+	json_array_foreach(pods, i, pod) {
+		n.terminating += object_deleting(pod);
 		if (!pod_active(pod))
 			continue;
-		replicas++;
-		fully += object_selector_matches(selector, json_path(pod, "metadata.labels"));
-		ready += replicaset_pod_ready(pod);
-		available +=
-			replicaset_pod_available(pod, json_path_int(rs, "spec.minReadySeconds", 0),
-						 reconciler_realtime_ns(r), &wait_ms);
+		n.replicas++;
+		n.labelled += object_selector_matches(selector, json_path(pod, "metadata.labels"));
+		n.ready += replicaset_pod_ready(pod);
+		count_available(&available, r, rs, pod, &n.wait_ms);
 	}
-	status = json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "replicas", (json_int_t)replicas,
-			   "fullyLabeledReplicas", (json_int_t)fully, "readyReplicas",
-			   (json_int_t)ready, "availableReplicas", (json_int_t)available,
-			   "terminatingReplicas", (json_int_t)terminating, "observedGeneration",
-			   (json_int_t)json_path_int(rs, "metadata.generation", 0));
-	if (json_path(rs, "status.conditions"))
-		json_set(status, "conditions", json_incref(json_path(rs, "status.conditions")));
-	json_set(copy, "status", status);
-	(void)store_update_status(r->store, copy);
-	if (wait_ms != UINT64_MAX) {
-		autofree char *key = mem_asprintf("%s/%s", object_namespace(rs), object_name(rs));
+	n.available = all_available(&available, rs);
+	return n;
+}
 
-		reconciler_queue_after(r, WORK_REPLICASET, key, wait_ms);
-	}
+/* The condition ReplicaFailure comes with the first pod that cannot be made and goes with the next
+ * success. */
+static void note_failure(struct reconciler *r, json_t *rs, const char *failed)
+{
+	char now[CLOCK_RFC3339_SIZE];
+
+	reconciler_rfc3339(r, now);
+	if (!failed)
+		object_drop_condition(rs, "ReplicaFailure");
+	else if (!object_condition(rs, "ReplicaFailure"))
+		object_set_condition(rs, "ReplicaFailure", "True", "FailedCreate", failed, now);
+}
+
+/* How long it has failed for is how long the next try waits. */
+static uint64_t retry_ms(struct reconciler *r, const json_t *rs)
+{
+	const json_t *c = object_condition(rs, "ReplicaFailure");
+	int64_t since_ns = reconciler_realtime_ns(r), ms;
+
+	(void)clock_parse_rfc3339(&since_ns, json_path_str(c, "lastTransitionTime", ""));
+	ms = (reconciler_realtime_ns(r) - since_ns) / 1000000;
+	if (ms < RETRY_MIN_MS)
+		return RETRY_MIN_MS;
+	return ms < RETRY_MAX_MS ? (uint64_t)ms : RETRY_MAX_MS;
+}
+
+static void write_status(struct reconciler *r, const json_t *rs, const char *failed)
+{
+	struct counts n = count_pods(r, rs);
+	autofree char *key = mem_asprintf("%s/%s", object_namespace(rs), object_name(rs));
+	autojson *copy = json_deep_copy(rs);
+	json_t *status =
+		json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "replicas", (json_int_t)n.replicas,
+			  "fullyLabeledReplicas", (json_int_t)n.labelled, "readyReplicas",
+			  (json_int_t)n.ready, "availableReplicas", (json_int_t)n.available,
+			  "terminatingReplicas", (json_int_t)n.terminating, "observedGeneration",
+			  (json_int_t)json_path_int(rs, "metadata.generation", 0));
+
+	if (json_path(copy, "status.conditions"))
+		json_set(status, "conditions", json_incref(json_path(copy, "status.conditions")));
+	json_set(copy, "status", status);
+	note_failure(r, copy, failed);
+	(void)store_update_status(r->store, copy);
+	if (n.wait_ms != UINT64_MAX)
+		reconciler_queue_after(r, WORK_REPLICASET, key, n.wait_ms);
+	if (failed)
+		reconciler_queue_after(r, WORK_REPLICASET, key, retry_ms(r, copy));
 }
 
 void replicaset_reconcile(struct reconciler *r, const char *key)
@@ -248,18 +313,9 @@ void replicaset_reconcile(struct reconciler *r, const char *key)
 	autofree char *ns = mem_strndup(key, (size_t)(slash - key));
 	autojson *rs = json_incref(
 		(json_t *)(uintptr_t)store_get(r->store, KIND_REPLICASET, ns, slash + 1));
-	autojson *claimed = NULL, *active = json_array(), *after = NULL;
-	json_t *pod;
-	size_t i;
 
 	if (!rs)
 		return;
-	claimed = claim_pods(r, rs);
-	json_array_foreach(claimed, i, pod) {
-		if (pod_active(pod))
-			json_array_append(active, pod);
-	}
-	scale(r, rs, active);
-	after = claim_pods(r, rs);
-	write_status(r, rs, after);
+	claim_pods(r, rs);
+	write_status(r, rs, scale(r, rs));
 }

@@ -53,6 +53,18 @@ ok "the containers of clock share a volume and a secret"
 answer default app=crm-pod 18001 | grep -q 'Grace, New York' || fail "crm: no customers"
 ok "crm serves what its first stage made"
 
+[ "$(answer default app=journal 8080 | grep -c '<h1>Journal</h1>')" = 2 ] || fail "journal: not two pages"
+[ "$(rc get pods -l app=journal | awk '$2 == "2/2"' | wc -l)" = 2 ] || fail "journal: $(rc get pods)"
+ok "journal is ready with its sidecar, on the page its init container laid out"
+
+part() {
+	rc logs "$(rc get pods -l "batch.kubernetes.io/job-completion-index=$1" -o name)"
+}
+[ "$(part 0) $(part 1) $(part 2)" = "part 0: 25 primes part 1: 21 primes part 2: 16 primes" ] ||
+	fail "primes: $(part 0) $(part 1) $(part 2)"
+rc get job primes | grep -q 'Complete *3/3' || fail "primes: $(rc get job primes)"
+ok "a Job has run each of its parts once"
+
 status=0
 "$RECOND_BIN/recond" --dry-run --state-dir "$STATE" --socket "$SOCK" "$SRC" >"$T/plan" || status=$?
 [ "$status" = 0 ] || fail "a dry run after the apply wants to change something: $(cat "$T/plan")"
@@ -67,9 +79,11 @@ wait_until 10 app_is_gone hello
 	fail "another app's pod was touched"
 ok "an app that leaves the source takes its own pods along and no others"
 
-rm -r "$SRC/clock" "$SRC/crm"
+rm -r "$SRC/clock" "$SRC/crm" "$SRC/primes" "$SRC/journal"
 wait_until 30 no_pods_of clock app=clock
 wait_until 30 no_pods_of default app=crm-pod
+wait_until 30 no_pods_of default app=primes
+wait_until 30 no_pods_of default app=journal
 recond_stop
 [ -z "$(host_leftovers | grep -v "^link $BRIDGE")" ] || fail "left behind: $(host_leftovers)"
 ok "nothing but the bridge is left of them"

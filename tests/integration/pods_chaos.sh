@@ -88,7 +88,7 @@ live=$(crun --root "$RUN/crun" list -q | wc -l)
 	fail "crun knows $live containers, not 4"
 }
 sleepers=$(for d in /proc/[0-9]*; do
-	if grep -qF "$PODCTL_CGROUP_ROOT/" "$d/cgroup" 2>/dev/null && ! grep -q '^State:.Z' "$d/status" 2>/dev/null; then
+	if grep -qF "$PODCTL_CGROUP_PARENT/" "$d/cgroup" 2>/dev/null && ! grep -q '^State:.Z' "$d/status" 2>/dev/null; then
 		echo "$d"
 	fi
 done | wc -l)

@@ -106,7 +106,7 @@ else
 	[ "$(cat "/sys/fs/cgroup$cg/pids.max")" = 2048 ] || fail "pids limit"
 fi
 case $cg in
-"$PODCTL_CGROUP_ROOT"/burstable/podu1/*) ;;
+"$PODCTL_CGROUP_PARENT"/*/burstable/podu1/*) ;;
 *) fail "cgroup $cg" ;;
 esac
 [ "$(cat "/proc/$pid/oom_score_adj")" = 500 ] || fail "oom_score_adj"

@@ -36,8 +36,9 @@ ok "the log stands in for a termination message"
 
 mark
 start u1 a 1 "true"
-event '"event":"refused".*made before'
-ok "the same attempt is refused while it is known"
+event '"attempt":1.*container_started'
+event '"attempt":1.*container_exited.*"exit_code":0.*"message":"bye'
+ok "an attempt that is asked for again is reported again, not made again"
 
 mark
 start u1 twice 0 "while :; do sleep 1; done"

@@ -10,8 +10,8 @@ PODCTL=${RECOND_BIN%/bin}/tests/pods/podctl
 [ -x "$PODCTL" ] || skip "podctl is not built"
 RUN=$T/run
 EVENTS=$T/events
-PODCTL_CGROUP_ROOT=/recond-test/$SLOT
-export PODCTL_CGROUP_ROOT
+PODCTL_CGROUP_PARENT=/recond-test/$SLOT
+export PODCTL_CGROUP_PARENT
 PODS_PID=
 
 # crun 1.8 refuses a hybrid host whose v2 side has a controller left.
@@ -20,6 +20,14 @@ if [ -s /sys/fs/cgroup/unified/cgroup.controllers ]; then
 	mount -t cgroup -o hugetlb cgroup /sys/fs/cgroup/hugetlb 2>/dev/null || :
 fi
 
+# Not those of slot 20 with those of slot 2.
+pods_cgroups_remove_() {
+	find /sys/fs/cgroup -depth -type d \( -path "*$PODCTL_CGROUP_PARENT" -o -path "*$PODCTL_CGROUP_PARENT/*" \) \
+		-exec rmdir {} + 2>/dev/null || :
+}
+
+# What a failed test of this slot left.
+pods_cgroups_remove_
 mkdir -p "$STATE"
 : >"$EVENTS"
 
@@ -69,7 +77,7 @@ pods_kill() {
 pods_stop() {
 	exec 8>&-
 	wait "$PODS_PID" || fail "podctl ended with $?: $(cat "$T/podctl.log")"
-	find /sys/fs/cgroup -depth -type d -path "*$PODCTL_CGROUP_ROOT*" -exec rmdir {} + 2>/dev/null || :
+	pods_cgroups_remove_
 	if grep -qE "$SANITIZER_TEXT" "$T/podctl.log"; then
 		fail "a sanitizer reported: $(cat "$T/podctl.log")"
 	fi
@@ -137,7 +145,7 @@ log() {
 left() {
 	grep -F "$T/" /proc/self/mountinfo || :
 	ip -o link show master "$BRIDGE" 2>/dev/null || :
-	find /sys/fs/cgroup -type d -path "*$PODCTL_CGROUP_ROOT/*/pod*" 2>/dev/null || :
+	find /sys/fs/cgroup -type d -path "*$PODCTL_CGROUP_PARENT/*/pod*" 2>/dev/null || :
 	find "$RUN/pods" "$RUN/events" "$RUN/crun" "$STATE/pods" "$STATE/logs" -mindepth 1 2>/dev/null || :
 }
 

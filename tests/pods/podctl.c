@@ -8,7 +8,8 @@
  *
  * Lines: {"op": "up"|"start", "request": {...}}, {"op": "signal", "uid", "name", "attempt",
  * "signo"},
- * {"op": "down", "uid"}; the end of the input ends the process.
+ * {"op": "down", "uid"}, {"op": "check", "id", "request": {...}}, {"op": "cancel", "id"}; the end
+ * of the input ends the process.
  */
 #include <fcntl.h>
 #include <stdio.h>
@@ -27,8 +28,10 @@
 #include "runtime/image.h"
 #include "runtime/layer.h"
 #include "runtime/pod.h"
+#include "runtime/prober.h"
 
 static struct pod_runtime *rt;
+static struct prober *prober;
 static struct strbuf input;
 
 static void emit(const char *event, json_t *e)
@@ -117,6 +120,26 @@ static void pod_down_failed(const char *uid, const struct err *err, void *data)
 	emit("pod_down_failed", e);
 }
 
+static void check_done(const char *id, bool ok, const char *message, void *data)
+{
+	json_t *e = json_pack("{s:s, s:b}", "id", id, "ok", (int)ok);
+
+	(void)data;
+	json_set(e, "message", json_text(message));
+	emit("check_done", e);
+}
+
+/* As the daemon does: how a command gets into its container is filled in. */
+static void check(const char *id, json_t *request)
+{
+	json_t *target = pod_exec_target(rt, json_path_str(request, "podUid", ""),
+					 json_path_str(request, "container", ""),
+					 (unsigned int)json_path_int(request, "attempt", 0));
+
+	json_set(request, "target", target ? target : json_null());
+	prober_check(prober, id, request);
+}
+
 static void do_line(const char *line)
 {
 	struct err err = {0};
@@ -135,6 +158,10 @@ static void do_line(const char *line)
 		r = pod_container_start(rt, json_object_get(j, "request"), &err);
 	else if (str_eq(op, "down"))
 		r = pod_down(rt, json_path_str(j, "uid", ""), &err);
+	else if (str_eq(op, "check"))
+		check(json_path_str(j, "id", ""), json_object_get(j, "request"));
+	else if (str_eq(op, "cancel"))
+		prober_cancel(prober, json_path_str(j, "id", ""));
 	else if (str_eq(op, "signal"))
 		r = pod_container_signal(rt, json_path_str(j, "uid", ""),
 					 json_path_str(j, "name", ""),
@@ -181,7 +208,9 @@ static int serve(char **argv, const char *log_bytes, struct err *err)
 		.run_dir = argv[1],
 		.bridge = argv[2],
 		.pod_cidr = argv[3],
-		.cgroup_root = getenv("PODCTL_CGROUP_ROOT"),
+		.cgroup_parent = getenv("PODCTL_CGROUP_PARENT"),
+		.crun_path = getenv("PODCTL_CRUN"),
+		.monitors_apart = getenv("PODCTL_MONITORS_APART") != NULL,
 		.log_bytes = log_bytes ? strtoull(log_bytes, NULL, 10) : 0,
 	};
 	sd_event_source *in = NULL;
@@ -193,10 +222,12 @@ static int serve(char **argv, const char *log_bytes, struct err *err)
 	    pod_runtime_new(&rt, loop, &config, &callbacks, NULL, err) < 0 ||
 	    pod_runtime_recover(rt, err) < 0)
 		return -1;
+	prober = prober_new(loop, 0, check_done, NULL);
 	r = sd_event_add_io(loop, &in, 0, EPOLLIN, on_input, NULL);
 	if (r >= 0)
 		r = sd_event_loop(loop);
 	(void)sd_event_source_disable_unref(in);
+	(void)prober_free(prober);
 	(void)pod_runtime_free(rt);
 	(void)layer_unpacker_free(config.layers);
 	(void)image_store_free(config.images);

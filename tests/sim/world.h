@@ -14,21 +14,45 @@
 
 struct world;
 
-/* A world whose delays come from SEED; its store is a file below a fresh directory. */
+/* A world whose delays come from SEED, without faults. */
 struct world *world_new(uint64_t seed);
 struct world *world_free(struct world *w);
+
+/* How often, of 1000 times, something goes wrong. */
+struct world_faults {
+	unsigned int slow;     /* an answer takes up to minutes */
+	unsigned int lost;     /* an answer never comes, whether its work was done or not */
+	unsigned int repeated; /* an answer comes once more, later */
+	unsigned int failing;  /* the work fails for once */
+	unsigned int exits;    /* a container that was started ends by itself within a minute */
+};
+
+/* What goes wrong from here on; NULL: nothing. */
+void world_set_faults(struct world *w, const struct world_faults *faults);
+/* Nothing goes wrong any more, not even what was going to; the clock is right. */
+void world_calm(struct world *w);
+/* Print all that happens. */
+void world_tell(struct world *w);
 
 /* The policy's store, for looking. */
 struct store *world_store(struct world *w);
 
-/* What the source holds from now on: {"app": {"objects": [...], "errors": [...]}}; a new revision.
- * Steals APPS. */
+/* What the source holds from now on: {"app": {"objects": [...], "errors": [...], "settings":
+ * {...}}}; a new revision. Steals APPS. */
 void world_push(struct world *w, json_t *apps);
 
-/* An image that image_resolve finds. An image whose name holds "broken" cannot be created as a
- * container. */
+/* What a person asks of APP (reconciler_app_action); ARGS is stolen, and may be NULL. */
+int world_act(struct world *w, const char *app, const char *action, json_t *args, struct err *err);
+/* The history of APP; owned by the caller. */
+json_t *world_history(struct world *w, const char *app);
+
+/* An image that image_resolve finds. One whose name holds "broken" cannot be created as a
+ * container; a container of one with "crash", "ends" or "fails" in it ends soon, badly, with 0 or
+ * with 3. */
 void world_add_image(struct world *w, const char *ref);
 void world_remove_image(struct world *w, const char *ref);
+/* REF is another image from here on, and nothing is left of the one that it was. */
+void world_replace_image(struct world *w, const char *ref, const char *content);
 
 /* Builds of the Image object NAME fail from now on (or work again). */
 void world_fail_builds(struct world *w, const char *name, bool fail);
@@ -46,8 +70,26 @@ unsigned int world_checks(const struct world *w);
 /* Confirm deletions of the newest revision. Takes effect with the next crash. */
 void world_confirm_prune(struct world *w);
 
-/* Kill the policy and start it again on the same store; the runtime goes on. */
+/* Kill the policy and start it again on what is durable; the runtime goes on, its workers do not.
+ */
 void world_crash(struct world *w);
+/* The same at the N-th commit or effect from here, before it happens. */
+void world_crash_in(struct world *w, unsigned int n);
+/* Start the host again: nothing runs any more. */
+void world_reboot(struct world *w);
+/* Move the wall clock. */
+void world_jump_clock(struct world *w, int64_t ms);
+/* The next N commits fail; each ends the policy, which is started again. */
+void world_fail_commits(struct world *w, unsigned int n);
+
+/*
+ * RULE is broken, and how. The first one counts: it is printed with seed and time, and the world
+ * stands still.
+ */
+void world_violated(struct world *w, const char *rule, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* The rule that was broken, or NULL. */
+const char *world_violation(const struct world *w);
 
 /* Let time pass: one answer or due key at a time, until nothing is left to do before FOR_MS have
  * passed. */
@@ -55,8 +97,13 @@ void world_run(struct world *w, uint64_t for_ms);
 
 /* One step; false when nothing happens any more. */
 bool world_step(struct world *w);
+/* When that would happen; UINT64_MAX: never. */
+uint64_t world_next_ms(const struct world *w);
 
-/* Exit of the first running container of POD's deployment app label. */
+/* An end that nobody saw: 137, ContainerStatusUnknown. */
+#define WORLD_CODE_UNKNOWN (-1)
+
+/* Exit of the first running container of pod UID. */
 void world_exit_container(struct world *w, const char *uid, int code);
 
 /* Running containers whose image digest is that of REF. */

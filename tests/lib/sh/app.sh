@@ -45,6 +45,12 @@ app_manifest() {
 	mv "$T/app.yaml" "$SRC/web/app.yaml"
 }
 
+# app_unwatched: verified as soon as it is up, so what happens to it afterwards is no failure of its
+# rollout. After app_new, before it is deployed.
+app_unwatched() {
+	sed -i 's|^  name: web$|&\n  annotations: {recond.dev/verify-seconds: "0"}|' "$SRC/web/app.yaml"
+}
+
 app_json() {
 	rc get app web -o json
 }
@@ -57,7 +63,8 @@ app_phase_is() {
 
 # pod_ips: addresses of the pods that are Running, one a line.
 pod_ips() {
-	rc get pods -o wide | awk '$3 == "Running" { print $6 }'
+	# Not by the number of a column: RESTARTS may be "1 (2m ago)".
+	rc get pods -o wide | awk '$3 == "Running" { for (i = 4; i <= NF; i++) if ($i ~ /^[0-9]+[.][0-9.]+$/) print $i }'
 }
 
 # pods_serve COUNT TEXT: that many pods run and every one of them answers TEXT.

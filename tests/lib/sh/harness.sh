@@ -206,6 +206,37 @@ host_clean() {
 	}
 }
 
+# recond_cleanup [FLAG...]: what the instance of this test has on the host goes, as an operator does it.
+recond_cleanup() {
+	"$RECOND_BIN/recond" cleanup --state-dir "$STATE" "$@"
+}
+
+# host_snapshot: what this test could change on the host, one thing a line, for host_same.
+host_snapshot() {
+	ip -o link 2>/dev/null | sed -nE "s/^[0-9]+: ($BRIDGE)[:@].*/link \\1/p"
+	ip -o link show master "$BRIDGE" 2>/dev/null | sed -nE 's/^[0-9]+: ([^:@]*).*/port \1/p' || :
+	nft list tables 2>/dev/null | grep -F "recond-$BRIDGE" || :
+	awk -v t="$T/" 'index($5, t) == 1 { print "mount", $5 }' /proc/self/mountinfo
+	leftover_cgroups_ | sed 's/^/cgroup /'
+	for pid_ in $(leftover_pids_); do
+		echo "process $(tr '\0' ' ' 2>/dev/null <"/proc/$pid_/cmdline")"
+	done
+}
+
+# host_same FILE: the host is as in that snapshot, else what differs is printed. The kernel takes links
+# away some milliseconds after their namespace.
+host_same() {
+	host_same_end_=$(($(now_cs) + 500))
+	# By descriptor: diff's own command line must not name the directory that processes are known by.
+	while ! host_snapshot | diff /dev/fd/3 - 3<"$1" >"$T/host.diff"; do
+		[ "$(now_cs)" -lt "$host_same_end_" ] || {
+			cat "$T/host.diff"
+			return 1
+		}
+		sleep 0.05
+	done
+}
+
 # The daemon's cgroups stand below a name made from its run directory: 32-bit FNV-1a, in hex.
 leftover_cgroups_() {
 	fnv_=2166136261

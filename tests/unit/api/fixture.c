@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/fs.h"
 #include "base/json.h"
+#include "base/loop.h"
 #include "base/mem.h"
 
 static int64_t env_realtime(void *data UNUSED)
@@ -74,9 +75,77 @@ static char *host_log_path(void *data, const char *ns UNUSED, const char *pod UN
 	return f->has_log && !previous ? mem_strdup(f->log) : NULL;
 }
 
-void fixture_init(struct fixture *f, mode_t mode, gid_t group)
+/* ---- a policy on a host where no pod ever starts ---- */
+
+static uint64_t port_now(void *data UNUSED)
 {
-	static const struct api_host host = {.images = host_images, .log_path = host_log_path};
+	return clock_boottime_ms();
+}
+
+static int64_t port_realtime(void *data UNUSED)
+{
+	return clock_realtime_ns();
+}
+
+static void port_random(void *data UNUSED, void *buf, size_t n)
+{
+	clock_random(buf, n);
+}
+
+static void on_wake(void *data)
+{
+	struct fixture *f = data;
+	struct err err = {};
+
+	cr_assert_eq(reconciler_run(f->policy, &err), 0, "%s", err.message);
+}
+
+static void port_wake(void *data, uint64_t at_ms)
+{
+	struct fixture *f = data;
+	uint64_t now = clock_boottime_ms();
+
+	if (at_ms != UINT64_MAX)
+		(void)loop_timer(&f->wake, f->loop, at_ms > now ? at_ms - now : 0, on_wake, f);
+}
+
+static void port_sandbox_up(void *data UNUSED, const json_t *request UNUSED)
+{
+}
+
+static void port_pod_down(void *data UNUSED, const char *uid UNUSED)
+{
+}
+
+static struct reconciler *make_policy(struct fixture *f)
+{
+	const struct ports ports = {.now_ms = port_now,
+				    .realtime_ns = port_realtime,
+				    .random = port_random,
+				    .wake_at = port_wake,
+				    .sandbox_up = port_sandbox_up,
+				    .pod_down = port_pod_down,
+				    .data = f};
+	static const struct reconciler_config config = {.node_name = "node",
+							.host_ip = "192.0.2.1"};
+	struct reconciler *r = reconciler_new(f->store, &ports, &config);
+
+	reconciler_recovered(r);
+	return r;
+}
+
+static int host_settle(void *data, struct err *err)
+{
+	struct fixture *f = data;
+
+	f->settled++;
+	return reconciler_run(f->policy, err);
+}
+
+static void init(struct fixture *f, mode_t mode, gid_t group, bool policy)
+{
+	static const struct api_host host = {
+		.images = host_images, .log_path = host_log_path, .settle = host_settle};
 	struct api_config config = {.mode = mode, .group = group, .version = "0.0.1"};
 	struct err err = {};
 
@@ -87,15 +156,29 @@ void fixture_init(struct fixture *f, mode_t mode, gid_t group)
 	(void)snprintf(f->log, sizeof(f->log), "%s/0.log", f->dir);
 	cr_assert(sd_event_new(&f->loop) >= 0);
 	f->store = fixture_store();
+	f->policy = policy ? make_policy(f) : NULL;
 	config.socket_path = f->socket;
+	config.policy = f->policy;
 	cr_assert_eq(api_server_new(&f->server, f->loop, &config, f->store, &host, f, &err), 0,
 		     "%s", err.message);
+}
+
+void fixture_init(struct fixture *f, mode_t mode, gid_t group)
+{
+	init(f, mode, group, false);
+}
+
+void fixture_init_policy(struct fixture *f)
+{
+	init(f, 0600, (gid_t)-1, true);
 }
 
 void fixture_deinit(struct fixture *f)
 {
 	f->server = api_server_free(f->server);
 	cr_assert_neq(access(f->socket, F_OK), 0, "the socket is removed");
+	sd_event_source_disable_unref(f->wake);
+	f->policy = reconciler_free(f->policy);
 	f->store = store_free(f->store);
 	f->loop = sd_event_unref(f->loop);
 	cr_assert_eq(fs_remove_tree(AT_FDCWD, f->dir), 0);
@@ -221,6 +304,48 @@ unsigned int fixture_get(struct fixture *f, const char *target, const char *acce
 
 	client_start(&c, f, request, accept);
 	cr_assert(client_wait_end(&c), "no answer to %s", target);
+	status = c.decode.status;
+	if (ret) {
+		*ret = NULL;
+		(void)json_parse(ret, strbuf_str(&c.body), c.body.len, 1 << 24, &err);
+	}
+	client_close(&c);
+	return status;
+}
+
+/* More than a socket takes at once. */
+static void send_all(struct client *c, const char *data, size_t n)
+{
+	while (n > 0) {
+		ssize_t sent = send(c->fd, data, n, MSG_NOSIGNAL);
+
+		cr_assert(sent > 0 || errno == EAGAIN, "%s", strerror(errno));
+		if (sent > 0) {
+			data += sent;
+			n -= (size_t)sent;
+		}
+		cr_assert(sd_event_run(c->f->loop, 1000) >= 0);
+	}
+}
+
+unsigned int fixture_send(struct fixture *f, const struct fixture_request *request, json_t **ret)
+{
+	autofree char *body = mem_strdup(request->body ? request->body : "");
+	autofree char *text = NULL;
+	struct err err = {};
+	unsigned int status;
+	struct client c;
+
+	for (char *p = body; *p; p++)
+		*p = *p == '\'' ? '"' : *p;
+	text = mem_asprintf(
+		"%s %s HTTP/1.1\r\nHost: x\r\nContent-Type: %s\r\nContent-Length: %zu\r\n"
+		"Connection: close\r\n\r\n%s",
+		request->method, request->target,
+		request->type ? request->type : "application/json", strlen(body), body);
+	client_open(&c, f);
+	send_all(&c, text, strlen(text));
+	cr_assert(client_wait_end(&c), "no answer to %s %s", request->method, request->target);
 	status = c.decode.status;
 	if (ret) {
 		*ret = NULL;

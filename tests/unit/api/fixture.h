@@ -23,11 +23,16 @@ struct fixture {
 	bool has_log;
 	sd_event *loop;
 	struct store *store;
+	sd_event_source *wake;
+	struct reconciler *policy; /* NULL unless fixture_init_policy made one */
 	struct api_server *server;
+	unsigned int settled; /* how often the server asked for that */
 };
 
 /* Start a server with MODE and GROUP on a fresh directory. Asserts that it worked. */
 void fixture_init(struct fixture *f, mode_t mode, gid_t group);
+/* The same for root alone, with a policy that takes writes and runs no pods. */
+void fixture_init_policy(struct fixture *f);
 void fixture_deinit(struct fixture *f);
 
 /* A store in memory with this host's clock. Owned by the caller. */
@@ -60,6 +65,16 @@ void client_turn(struct client *c, unsigned int ms);
 /* One request to its end: the status; the body, parsed, in *ret if RET is not NULL and it is JSON.
  */
 unsigned int fixture_get(struct fixture *f, const char *target, const char *accept, json_t **ret);
+
+/* One request of METHOD with BODY (' for ", NULL: none) of media type TYPE (NULL: JSON): the
+ * status; the answer in *ret if RET is not NULL and it is JSON. */
+struct fixture_request {
+	const char *method;
+	const char *target;
+	const char *type;
+	const char *body;
+};
+unsigned int fixture_send(struct fixture *f, const struct fixture_request *request, json_t **ret);
 
 /* Turn the loop until CONDITION(DATA); false after FIXTURE_WAIT_MS. */
 bool fixture_wait(struct fixture *f, bool (*condition)(void *data), void *data);

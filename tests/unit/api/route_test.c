@@ -56,8 +56,9 @@ static unsigned int ask(struct api *api, const char *method, const char *path, b
 
 Test(route, every_row_has_a_rule_and_refuses_strangers_and_other_verbs)
 {
-	static const char *const verbs[] = {"POST",    "PUT",   "PATCH", "DELETE", "OPTIONS",
-					    "CONNECT", "TRACE", "Get",   "get",    ""};
+	static const char *const verbs[] = {"OPTIONS", "CONNECT", "TRACE", "Get",
+					    "get",     "post",    ""};
+	static const char *const writes[] = {"POST", "PUT", "PATCH", "DELETE"};
 	struct store *store = fixture_store();
 	struct api api = {.store = store, .version = "0"};
 	size_t n;
@@ -78,6 +79,9 @@ Test(route, every_row_has_a_rule_and_refuses_strangers_and_other_verbs)
 		cr_expect_eq(ask(&api, "HEAD", path, false) == 403, !open, "HEAD %s by a stranger",
 			     path);
 		cr_expect_neq(ask(&api, "GET", path, true), 403, "GET %s by an operator", path);
+		for (size_t v = 0; v < ARRAY_SIZE(writes); v++)
+			cr_expect_eq(ask(&api, writes[v], path, false) == 403, !open,
+				     "%s %s by a stranger", writes[v], path);
 		for (size_t v = 0; v < ARRAY_SIZE(verbs); v++) {
 			unsigned int got = ask(&api, verbs[v], path, true);
 
@@ -98,6 +102,8 @@ static const struct {
 	{ "a list in a namespace", "/api/v1/namespaces/x/pods", "/api/v1/namespaces/{ns}/{plural}", ",v1,pods,x," },
 	{ "an object of a group", "/apis/apps/v1/namespaces/x/deployments/d",
 	  "/apis/{group}/{version}/namespaces/{ns}/{plural}/{name}", "apps,v1,deployments,x,d" },
+	{ "a scale", "/apis/apps/v1/namespaces/x/deployments/d/scale",
+	  "/apis/{group}/{version}/namespaces/{ns}/{plural}/{name}/scale", "apps,v1,deployments,x,d" },
 	{ "a log", "/api/v1/namespaces/x/pods/p/log", "/api/v1/namespaces/{ns}/pods/{name}/log", ",v1,,x,p" },
 	{ "only pods have logs", "/api/v1/namespaces/x/services/p/log", NULL, "" },
 	{ "the local images stand before the kinds", "/apis/recond.dev/v1/localimages", "/apis/recond.dev/v1/localimages", ",,,," },

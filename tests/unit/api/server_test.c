@@ -70,7 +70,7 @@ Test(server, answers_what_a_client_asks_first)
 	cr_expect_eq(fixture_get(&f, "/version", NULL, &j), 200);
 	cr_expect_str_eq(json_path_str(j, "recondVersion", ""), "0.0.1");
 	cr_expect_eq(fixture_get(&f, "/apis", NULL, &groups), 200);
-	cr_expect_eq(json_array_size(json_object_get(groups, "groups")), 2);
+	cr_expect_eq(json_array_size(json_object_get(groups, "groups")), 3);
 	cr_expect_eq(fixture_get(&f, "/apis/apps/v1", NULL, NULL), 200);
 	cr_expect_eq(fixture_get(&f, "/apis/apps/v2", NULL, NULL), 404);
 	cr_expect_eq(fixture_get(&f, "/apis/recond.dev", NULL, NULL), 200);
@@ -282,11 +282,15 @@ Test(server, other_methods_and_bodies_are_refused_before_a_body_is_read)
 		const char *request;
 		unsigned int status;
 	} cases[] = {
-		{"DELETE is not allowed",
+		{"DELETE is not allowed without a policy",
 		 "DELETE /api/v1/namespaces/default/pods/a HTTP/1.1\r\nHost: x\r\n\r\n", 405},
-		{"POST is answered without its body",
+		{"DELETE of a list is not allowed",
+		 "DELETE /api/v1/namespaces/default/pods HTTP/1.1\r\nHost: x\r\n\r\n", 405},
+		{"POST where nothing is made is answered without its body",
+		 "POST /version HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n", 405},
+		{"a body that is too long is not read",
 		 "POST /api/v1/namespaces/default/pods HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n",
-		 405},
+		 413},
 		{"a GET with a body is refused",
 		 "GET /version HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n", 400},
 		{"a GET with chunks is refused",

@@ -185,6 +185,23 @@ static const struct {
 	{ "a deployment without status", KIND_DEPLOYMENT, false, "{" META ", 'spec': {}}", "n|0/1|0|0|60m" },
 	{ "a replica set", KIND_REPLICASET, false,
 	  "{" META ", 'spec': {'replicas': 3}, 'status': {'replicas': 2, 'readyReplicas': 1}}", "n|3|2|1|60m" },
+	{ "a job that runs, wide", KIND_JOB, true,
+	  "{" META ", 'spec': {'completions': 3, " TEMPLATE "}, 'status': {'succeeded': 1, 'startTime': '2026-01-01T00:59:30Z'}}",
+	  "n|Running|1/3|30s|60m|c,d|i:1,j:2|a=1,b=2,k in (v,w),!m" },
+	{ "a job that is complete", KIND_JOB, false,
+	  "{" META ", 'spec': {'completions': 1}, 'status': {'succeeded': 1, 'startTime': '2026-01-01T00:00:00Z', 'completionTime': "
+	  "'2026-01-01T00:00:09Z', 'conditions': [{'type': 'SuccessCriteriaMet', 'status': 'True'}, {'type': 'Complete', 'status': 'True'}]}}",
+	  "n|Complete|1/1|9s|60m" },
+	{ "a job that failed", KIND_JOB, false,
+	  "{" META ", 'spec': {'completions': 1}, 'status': {'startTime': '2026-01-01T00:00:00Z', 'conditions': [{'type': 'FailureTarget', "
+	  "'status': 'True'}, {'type': 'Failed', 'status': 'True', 'lastTransitionTime': '2026-01-01T00:00:30Z'}]}}",
+	  "n|Failed|0/1|30s|60m" },
+	{ "a job about to fail", KIND_JOB, false,
+	  "{" META ", 'spec': {'parallelism': 2}, 'status': {'conditions': [{'type': 'FailureTarget', 'status': 'True'}]}}",
+	  "n|FailureTarget|0/1 of 2||60m" },
+	{ "a job that is suspended", KIND_JOB, false,
+	  "{" META ", 'spec': {'parallelism': 1}, 'status': {'conditions': [{'type': 'Suspended', 'status': 'True'}]}}",
+	  "n|Suspended|0/1||60m" },
 	{ "a cluster service", KIND_SERVICE, true,
 	  "{" META ", 'spec': {'clusterIP': '10.0.0.1', 'ports': [{'port': 80, 'nodePort': 30080, 'protocol': 'TCP'}, "
 	  "{'port': 53, 'protocol': 'UDP'}], 'selector': {'app': 'w'}}}",

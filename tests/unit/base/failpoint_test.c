@@ -19,7 +19,7 @@
 
 static int hit(void)
 {
-	struct err err = {0};
+	struct err err UNUSED = {0}; /* not looked at without failpoints */
 
 	return FAILPOINT_ERR("test.error", &err);
 }

@@ -183,7 +183,7 @@ static const struct {
 	  "REPOSITORY   TAG      DIGEST         CREATED   SIZE\nsite/page    latest   0123456789ab   ", NULL },
 	{ "a log that is not there", "logs a", 1, "",
 	  "Error from server (BadRequest): container \"c\" in pod \"a\" is waiting to start: ContainerCreating\n" },
-	{ "a log of a kind without", "logs svc/a", 2, "", "error: only pods, deployments and replica sets have logs\n" },
+	{ "a log of a kind without", "logs svc/a", 2, "", "error: only pods, deployments, replica sets and jobs have logs\n" },
 	{ "versions", "version", 0, "client: " RECOND_VERSION "\ndaemon: 0.0.1\n", "" },
 	{ "no daemon", "get pods --socket /no/such/socket", 2, "",
 	  "recond: no daemon answers on '/no/such/socket': No such file or directory\n" },
@@ -293,6 +293,46 @@ Test(cli, status_shows_apps_rollouts_and_what_is_not_well)
 	process_deinit(&p);
 }
 
+#define SOURCE(phase, current)                                                                       \
+	"{'apiVersion': 'recond.dev/v1', 'kind': 'Source', 'metadata': {'name': 'shop'}, 'status': " \
+	"{'phase': '" phase "', 'location': '/srv/shop', 'reason': 'Why', 'message': 'it is so', "   \
+	"'remedy': 'do this', 'apps': ['site'], 'conditions': [{'type': 'ConfigurationCurrent', "    \
+	"'status': '" current "', 'message': 'x.yaml:1:1: no'}]}}"
+
+Test(cli, status_shows_sources_that_are_not_well_and_no_others)
+{
+	/* clang-format off */
+	static const struct {
+		const char *sentence, *source, *line;
+		int status;
+		const char *want; /* in what is printed; NULL: no source is */
+	} rows[] = {
+		{ "a source that is well", SOURCE("Ready", "True"), "status", 0, NULL },
+		{ "one that cannot be read", SOURCE("Failed", "True"), "status", 1,
+		  "shop     Failed   Why      /srv/shop\n  └ it is so\n  └ remedy: do this\n  └ its apps: site\n" },
+		{ "also for one of its apps", SOURCE("Failed", "True"), "status site", 1, "remedy: do this\n" },
+		{ "but not for another app", SOURCE("Failed", "True"), "status other", 0, NULL },
+		{ "one that is configured no more is no failure", SOURCE("NotConfigured", "True"), "status", 0,
+		  "shop     NotConfigured   Why      /srv/shop\n" },
+		{ "a configuration that is not used", SOURCE("Ready", "False"), "status", 0,
+		  "the newest configuration is not used: x.yaml:1:1: no\n" },
+	};
+	/* clang-format on */
+
+	fixture_put(f.store, APP("Verified", "", ""));
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct process p;
+
+		fixture_put(f.store, rows[i].source);
+		process_start(&p, rows[i].line);
+		cr_expect_eq(process_wait(&p), rows[i].status, "%s", rows[i].sentence);
+		cr_expect(rows[i].want ? strstr(strbuf_str(&p.text), rows[i].want) != NULL
+				       : strstr(strbuf_str(&p.text), "SOURCE") == NULL,
+			  "%s: got\n%s", rows[i].sentence, strbuf_str(&p.text));
+		process_deinit(&p);
+	}
+}
+
 Test(cli, watching_status_in_a_pipe_prints_lines_and_survives_the_daemon)
 {
 	static const struct api_host host = {};
@@ -337,5 +377,116 @@ Test(cli, logs_of_a_deployment_are_those_of_one_of_its_pods)
 	cr_expect_str_eq(strbuf_str(&p.text),
 			 "{\"message\":\"two \\u001B[2J\",\"time\":\"2026-01-01T00:00:01Z\"}\n",
 			 "%s", strbuf_str(&p.text));
+	process_deinit(&p);
+}
+
+/* ---- writing ---- */
+
+static void setup_policy(void)
+{
+	fixture_init_policy(&f);
+}
+
+TestSuite(cli_write, .init = setup_policy, .fini = teardown);
+
+static const struct fixture_request made[] = {
+	{"POST", "/apis/apps/v1/namespaces/default/deployments", NULL,
+	 "{'metadata': {'name': 'web'}, 'spec': {'replicas': 2, 'selector': {'matchLabels': {'a': 'b'}}, "
+	 "'template': {'metadata': {'labels': {'a': 'b'}}, 'spec': {'containers': [{'name': 'c', 'image': 'i:1'}]}}}}"},
+	{"POST", "/apis/apps/v1/namespaces/default/deployments", NULL,
+	 "{'metadata': {'name': 'idle'}, 'spec': {'paused': true, 'replicas': 0, 'selector': {'matchLabels': {'c': 'd'}}, "
+	 "'template': {'metadata': {'labels': {'c': 'd'}}, 'spec': {'containers': [{'name': 'c', 'image': 'i:1'}]}}}}"},
+	{"POST", "/api/v1/namespaces/default/configmaps", NULL,
+	 "{'metadata': {'name': 'a', 'labels': {'x': 'y'}}}"},
+	{"POST", "/api/v1/namespaces/default/configmaps", NULL,
+	 "{'metadata': {'name': 'b', 'labels': {'x': 'y'}}}"},
+	{"POST", "/api/v1/namespaces/default/configmaps", NULL, "{'metadata': {'name': 'c'}}"},
+	{"POST", "/api/v1/namespaces", NULL, "{'metadata': {'name': 'n'}}"},
+	{"POST", "/api/v1/namespaces/n/configmaps", NULL, "{'metadata': {'name': 'a'}}"},
+};
+
+static const struct {
+	const char *sentence;
+	const char *line;
+	int status;
+	const char *out;
+	const char *err;
+} writes[] = {
+	/* one after the other */
+	/* clang-format off */
+	{ "scale", "scale deploy/web --replicas 3", 0, "deployment.apps/web scaled\n", "" },
+	{ "scale by kind and name", "scale deploy web --replicas=4", 0, "deployment.apps/web scaled\n", "" },
+	{ "scale to nothing said", "scale deploy/web", 2, "", "error: --replicas=N is missing\n" },
+	{ "scale to no number", "scale deploy/web --replicas=-1", 2, "", "error: --replicas is not a number of pods\n" },
+	{ "scale what has no replicas", "scale cm/a --replicas 1", 2, "", "error: only deployments and replica sets can be scaled\n" },
+	{ "scale a whole kind", "scale deploy --replicas 1", 2, "", "error: resource(s) were provided, but no name was specified\n" },
+	{ "scale what is not there", "scale deploy/x --replicas 1", 1, "", "Error from server (NotFound): deployments.apps \"x\" not found\n" },
+	{ "restart", "rollout restart deploy/web", 0, "deployment.apps/web restarted\n", "" },
+	{ "restart what is paused", "rollout restart deploy/idle", 1, "", "error: deployments.apps \"idle\" can't restart paused deployment\n" },
+	{ "restart another kind", "rollout restart cm/a", 2, "", "error: only deployments can be restarted\n" },
+	{ "status, once", "rollout status deploy/web --no-wait", 0, "Waiting for deployment \"web\" rollout to finish: ", NULL },
+	{ "status until a time", "rollout status deploy/web --timeout 1s", 1, "Waiting for deployment \"web\" rollout to finish: ", NULL },
+	{ "status of what is done", "rollout status deploy/idle", 0, "deployment \"idle\" successfully rolled out\n", "" },
+	{ "status of what is not there", "rollout status deploy/x", 1, "", "Error from server (NotFound): deployments.apps \"x\" not found\n" },
+	{ "no such verb", "rollout undo deploy/web", 2, "", "error: rollout has status and restart\n" },
+	{ "delete by label", "delete cm -l x=y -o name", 0, "configmap/a\nconfigmap/b\n", "" },
+	{ "delete by name", "delete cm c", 0, "configmap \"c\" deleted from default namespace\n", "" },
+	{ "delete what is gone", "delete cm/c", 1, "", "Error from server (NotFound): configmaps \"c\" not found\n" },
+	{ "delete what may be gone", "delete cm/c --ignore-not-found", 0, "", "" },
+	{ "delete all of nothing", "delete cm --all", 0, "No resources found\n", "" },
+	{ "delete a kind", "delete cm", 2, "", "error: resource(s) were provided, but no name was specified\n" },
+	{ "delete by name and label", "delete cm/c -l x=y", 2, "", "error: a name and a selector exclude each other\n" },
+	{ "delete in a way that is none", "delete cm/c --cascade=maybe", 2, "", "error: --cascade is background, foreground or orphan\n" },
+	{ "delete with grace that is none", "delete cm/c --grace-period=x", 2, "", "error: --grace-period is not a number of seconds\n" },
+	{ "delete what recond writes", "delete apps/x", 1, "", "Error from server (MethodNotAllowed): the server does not allow this method on the requested resource\n" },
+	{ "delete a namespace, and wait for it", "delete ns/n --timeout 60s", 0, "namespace \"n\" deleted\n", "" },
+	{ "and it is gone", "get ns/n", 1, "", "Error from server (NotFound): namespaces \"n\" not found\n" },
+	{ "delete a deployment", "delete deploy/web --force", 0, "deployment.apps \"web\" force deleted from default namespace\n", "" },
+	{ "wait no longer than asked", "delete pods -l a=b --timeout 1s -o name", 1, "pod/web-", NULL },
+	/* clang-format on */
+};
+
+static void expect_start(const char *sentence, const char *got, const char *want, bool whole)
+{
+	if (whole)
+		cr_expect_str_eq(got, want, "%s: got\n%swant\n%s", sentence, got, want);
+	else
+		cr_expect(str_skip_prefix(got, want), "%s: got\n%s", sentence, got);
+}
+
+Test(cli_write, says_what_kubectl_would)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(made); i++)
+		cr_assert_eq(fixture_send(&f, &made[i], NULL), 201);
+	for (size_t i = 0; i < ARRAY_SIZE(writes); i++) {
+		struct process p;
+		int status;
+
+		process_start(&p, writes[i].line);
+		status = process_wait(&p);
+		cr_expect_eq(status, writes[i].status, "%s: exit status %d\n%s%s",
+			     writes[i].sentence, status, strbuf_str(&p.text),
+			     strbuf_str(&p.errors));
+		expect_start(writes[i].sentence, strbuf_str(&p.text), writes[i].out, writes[i].err);
+		if (writes[i].err)
+			expect_start(writes[i].sentence, strbuf_str(&p.errors), writes[i].err,
+				     true);
+		process_deinit(&p);
+	}
+}
+
+Test(cli_write, warnings_of_the_daemon_are_said)
+{
+	struct process p;
+
+	fixture_put(
+		f.store,
+		"{'apiVersion': 'v1', 'kind': 'ConfigMap', 'metadata': {'name': 'a', 'namespace': "
+		"'default', 'annotations': {'recond.dev/app': 'shop'}}}");
+	process_start(&p, "delete cm/a");
+	cr_expect_eq(process_wait(&p), 0);
+	cr_expect_str_eq(
+		strbuf_str(&p.errors),
+		"Warning: ConfigMap/a belongs to app 'shop': what its source says is put back\n");
 	process_deinit(&p);
 }

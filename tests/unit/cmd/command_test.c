@@ -51,7 +51,7 @@ static const struct {
 	{"help needs no arguments", "get --help", "help="},
 	{"an argument is missing", "get",
 	 "error: KIND[,KIND...] [NAME...] | KIND/NAME... is missing"},
-	{"an argument too many", "images all", "error: unexpected argument 'all'"},
+	{"an argument too many", "images prune all", "error: unexpected argument 'all'"},
 	{"an unknown option with a near one", "get pods --wacth",
 	 "error: unknown option --wacth (did you mean --watch?)"},
 	{"an option of another command", "get pods --follow", "error: unknown option --follow"},
@@ -114,7 +114,7 @@ static const struct {
 	 "/api/v1/namespaces/y%2Fz/pods/a%3Fb%25%23"},
 	{"all", "all", "x",
 	 "/api/v1/namespaces/x/pods /api/v1/namespaces/x/services /apis/apps/v1/namespaces/x/deployments "
-	 "/apis/apps/v1/namespaces/x/replicasets"},
+	 "/apis/apps/v1/namespaces/x/replicasets /apis/batch/v1/namespaces/x/jobs"},
 	{"an unknown kind with a near one", "pds", "x",
 	 "error: the server doesn't have a resource type \"pds\" (did you mean pods?)"},
 	{"an unknown kind", "widgets", "x",

@@ -10,21 +10,25 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/str.h"
 #include "base/strbuf.h"
 
-#define WORDS_MAX 16
+#define WORDS_MAX 20
 
 /* What matters of O in one line. */
 static char *summary(const struct options *o)
 {
-	static const char *const modes[OPTIONS_MODE_N_] = {"daemon", "dry-run", "help", "version"};
+	static const char *const modes[OPTIONS_MODE_N_] = {"daemon", "dry-run", "check-config",
+							   "help", "version"};
 	autostrbuf text = STRBUF_INIT;
 
 	strbuf_addf(
 		&text,
-		"%s state=%s run=%s socket=%s group=%s bridge=%s cidr=%s level=%d prune=%s json=%d",
+		"%s state=%s run=%s socket=%s group=%s bridge=%s cidr=%s cgroup=%s level=%d prune=%s json=%d",
 		modes[o->mode], o->state_dir, o->run_dir, o->socket, o->socket_group, o->bridge,
-		o->pod_cidr, (int)o->log_level, o->confirm_prune, o->output_json);
+		o->pod_cidr, o->cgroup_parent, (int)o->log_level, o->confirm_prune, o->output_json);
+	if (*o->sources_dir && !str_eq(o->sources_dir, OPTIONS_DEFAULT_SOURCES_DIR))
+		strbuf_addf(&text, " dir=%s", o->sources_dir);
 	for (size_t i = 0; i < o->sources.n; i++)
 		strbuf_addf(&text, " [%s]", o->sources.items[i]);
 	return strbuf_take(&text);
@@ -50,7 +54,7 @@ static char *parse(const char *line)
 	return summary(&o);
 }
 
-#define REST " group=recond bridge=recond0 cidr=10.88.0.0/16 level=2 prune= json=0"
+#define REST " group=recond bridge=recond0 cidr=10.88.0.0/16 cgroup=/recond level=2 prune= json=0"
 
 static const struct {
 	const char *sentence;
@@ -65,23 +69,31 @@ static const struct {
 	{"the socket follows the run directory", "--run-dir=/r /a",
 	 "daemon state=/var/lib/recond run=/r socket=/r/recond.sock" REST " [/a]"},
 	{"everything at once, flags behind sources too",
-	 "/a --socket /x/s --bridge br1 --pod-cidr 10.9.0.0/24 --log-level debug --confirm-prune abc --socket-group adm b#main",
-	 "daemon state=/var/lib/recond run=/run/recond socket=/x/s group=adm bridge=br1 cidr=10.9.0.0/24 level=3 prune=abc "
+	 "/a --socket /x/s --bridge br1 --pod-cidr 10.9.0.0/24 --cgroup-parent /x.slice/y --log-level debug --confirm-prune abc --socket-group adm b#main",
+	 "daemon state=/var/lib/recond run=/run/recond socket=/x/s group=adm bridge=br1 cidr=10.9.0.0/24 cgroup=/x.slice/y level=3 prune=abc "
 	 "json=0 [/a] [/b#main]"},
 	{"paths are cleaned", "--state-dir /a//b/../c /s",
 	 "daemon state=/a/c run=/a/c/run socket=/a/c/run/recond.sock" REST " [/s]"},
 	{"a dry run", "--dry-run -o json /a",
 	 "dry-run state=/var/lib/recond run=/run/recond socket=/run/recond/recond.sock group=recond bridge=recond0 "
-	 "cidr=10.88.0.0/16 level=2 prune= json=1 [/a]"},
+	 "cidr=10.88.0.0/16 cgroup=/recond level=2 prune= json=1 [/a]"},
 	{"a letter with its value", "--dry-run -ojson /a",
 	 "dry-run state=/var/lib/recond run=/run/recond socket=/run/recond/recond.sock group=recond bridge=recond0 "
-	 "cidr=10.88.0.0/16 level=2 prune= json=1 [/a]"},
+	 "cidr=10.88.0.0/16 cgroup=/recond level=2 prune= json=1 [/a]"},
 	{"sources after two dashes", "-- --odd",
 	 "daemon state=/var/lib/recond run=/run/recond socket=/run/recond/recond.sock" REST
 	 " [/--odd]"},
 	{"help needs no source", "--help",
 	 "help state=/var/lib/recond run=/run/recond socket=/run/recond/recond.sock" REST},
-	{"no source", "", "error: no SOURCE: name a folder or a git repository"},
+	{"a directory of sources in place of a source", "--sources-dir /d",
+	 "daemon state=/var/lib/recond run=/run/recond socket=/run/recond/recond.sock" REST
+	 " dir=/d"},
+	{"both", "--sources-dir /d /a",
+	 "daemon state=/var/lib/recond run=/run/recond socket=/run/recond/recond.sock" REST
+	 " dir=/d [/a]"},
+	{"a check of the configuration", "--check-config /a",
+	 "check-config state=/var/lib/recond run=/run/recond socket=/run/recond/recond.sock" REST
+	 " [/a]"},
 	{"a command in the wrong place", "--log-level info status",
 	 "error: 'status' is a command and must come first; write './status' for a folder of that name"},
 	{"an unknown flag with a near one", "--brige x /a",
@@ -92,22 +104,32 @@ static const struct {
 	{"a value too many", "--dry-run=yes /a", "error: --dry-run takes no value"},
 	{"a bridge name that the kernel does not take", "--bridge a23456789012345 /a",
 	 "daemon state=/var/lib/recond run=/run/recond socket=/run/recond/recond.sock group=recond bridge=a23456789012345 "
-	 "cidr=10.88.0.0/16 level=2 prune= json=0 [/a]"},
+	 "cidr=10.88.0.0/16 cgroup=/recond level=2 prune= json=0 [/a]"},
 	{"a bridge name too long", "--bridge a234567890123456 /a",
 	 "error: --bridge: 'a234567890123456' is not a name of 1 to 15 letters, digits, '-', '_', '.'"},
 	{"a bridge name with a slash", "--bridge a/b /a",
 	 "error: --bridge: 'a/b' is not a name of 1 to 15 letters, digits, '-', '_', '.'"},
+	{"marks of images in the wrong order", "--image-gc 80:85 /a",
+	 "error: --image-gc: '80:85' is neither 'off' nor of the form HIGH:LOW, such as 85:80"},
+	{"one mark of images", "--image-gc 85 /a",
+	 "error: --image-gc: '85' is neither 'off' nor of the form HIGH:LOW, such as 85:80"},
 	{"host bits", "--pod-cidr 10.9.1.7/16 /a",
 	 "error: --pod-cidr: '10.9.1.7/16' has host bits set (did you mean 10.9.0.0/16?)"},
 	{"no prefix", "--pod-cidr 10.9.0.0 /a",
 	 "error: --pod-cidr: '10.9.0.0' is not of the form 10.88.0.0/16"},
+	{"a relative control group", "--cgroup-parent x /a",
+	 "error: --cgroup-parent: 'x' is not the path of a control group, such as /recond.slice/x"},
+	{"the root of all control groups", "--cgroup-parent / /a",
+	 "error: --cgroup-parent: '/' is not the path of a control group, such as /recond.slice/x"},
+	{"a control group that climbs", "--cgroup-parent /a/../b /a",
+	 "error: --cgroup-parent: '/a/../b' is not the path of a control group, such as /recond.slice/x"},
 	{"a prefix too long", "--pod-cidr 10.9.0.0/30 /a",
 	 "error: --pod-cidr: '10.9.0.0/30' is not an IPv4 network with a prefix of 8 to 28 bits"},
 	{"a level that is none", "--log-level loud /a",
 	 "error: --log-level: 'loud' is not one of error, warn, info, debug"},
 	{"an output without a dry run", "-o json /a", "error: --output belongs to --dry-run"},
 	{"a file that is not there", "--config /no/such/file /a",
-	 "error: read configuration file '/no/such/file': No such file or directory"},
+	 "error: read configuration file: /no/such/file: No such file or directory"},
 };
 
 Test(options, the_command_line)
@@ -130,6 +152,7 @@ static const struct {
 	{"comments and blank lines", "# a\n\n   # b\n", NULL},
 	{"every key",
 	 "state-dir = /s\nrun-dir=/r\nsocket = /x\nsocket-group = g\nbridge = b\npod-cidr = 10.0.0.0/8\n"
+	 "cgroup-parent = /recond.slice\n"
 	 "log-level = warn\nsource = /a\nsource = /b#c\n",
 	 NULL},
 	{"carriage returns", "bridge = b\r\n", NULL},
@@ -162,6 +185,18 @@ Test(options, the_file)
 	}
 }
 
+Test(options, all_errors_of_the_file_are_said_at_once)
+{
+	static const char text[] = "bridge b\nsource = /a\nlog-level = loud\n";
+	autooptions o = {};
+	struct err err = {};
+
+	cr_expect_lt(options_parse_file(&o, "f", text, strlen(text), &err), 0);
+	cr_expect_str_eq(err.message,
+			 "f:1: 'bridge b' is not of the form key = value\n"
+			 "f:3: log-level: 'loud' is not one of error, warn, info, debug");
+}
+
 Test(options, a_NUL_byte_in_the_file_is_refused)
 {
 	autooptions o = {};
@@ -189,4 +224,23 @@ Test(options, flags_win_over_the_file_and_replace_its_sources)
 		  "%s", both);
 	cr_expect(strstr(file_only, "bridge=fromfile") && strstr(file_only, "[/f1] [/f2]"), "%s",
 		  file_only);
+}
+
+Test(options, marks_of_images)
+{
+	static const struct {
+		const char *text;
+		unsigned int high, low;
+	} cases[] = {{"image-gc = 90:10", 90, 10}, {"image-gc = off", 100, 100}};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		autooptions o = {};
+		struct err err = {};
+
+		cr_assert_eq(
+			options_parse_file(&o, "f", cases[i].text, strlen(cases[i].text), &err), 0,
+			"%s", err.message);
+		cr_expect_eq(o.image_gc_high, cases[i].high);
+		cr_expect_eq(o.image_gc_low, cases[i].low);
+	}
 }

@@ -3,7 +3,14 @@
 #include "runtime/cgroup.h"
 
 #include <criterion/criterion.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -46,6 +53,42 @@ Test(cgroup, layouts)
 		cr_expect_eq(host.n, cases[i].n, "%s: %zu", cases[i].name, host.n);
 		cr_expect(str_eq(oom, cases[i].oom_file), "%s: %s", cases[i].name, oom);
 	}
+}
+
+Test(cgroup, entering_needs_a_hierarchy_that_tells_processes_apart)
+{
+	char dir[] = "/tmp/recond-cgroup.XXXXXX";
+	struct cgroup_host host = {.layout = CGROUP_V1, .n = 3};
+	struct err err = {0};
+	autofree char *wrong = NULL, *right = NULL;
+
+	cr_assert(mkdtemp(dir));
+	(void)snprintf(host.hierarchies[0].mount, sizeof(host.hierarchies[0].mount), "%s", dir);
+	(void)snprintf(host.hierarchies[0].controllers, sizeof(host.hierarchies[0].controllers),
+		       ",rw,memory,");
+	host.hierarchies[1] = host.hierarchies[0];
+	(void)snprintf(host.hierarchies[1].controllers, sizeof(host.hierarchies[1].controllers),
+		       ",rw,name=systemdx,");
+	host.hierarchies[2] = host.hierarchies[0];
+	(void)snprintf(host.hierarchies[2].mount, sizeof(host.hierarchies[2].mount), "%s/sd", dir);
+	(void)snprintf(host.hierarchies[2].controllers, sizeof(host.hierarchies[2].controllers),
+		       ",rw,xattr,name=systemd,");
+	wrong = mem_asprintf("%s/a", dir);
+	right = mem_asprintf("%s/sd/a", dir);
+
+	host.n = 2;
+	cr_expect_eq(cgroup_enter(&host, "/a/monitors", &err), 0, "%s", err.message);
+	cr_expect_neq(access(wrong, F_OK), 0, "neither of these is one");
+	host.n = 3;
+	cr_expect_lt(cgroup_enter(&host, "/a/monitors", &err), 0, "not mounted");
+	cr_expect(strstr(err.message, "/sd/a/monitors"), "%s", err.message);
+	*strrchr(right, '/') = '\0';
+	cr_assert_eq(mkdir(right, 0700), 0);
+	/* No kernel here to make cgroup.procs, but the directory is there. */
+	cr_expect_lt(cgroup_enter(&host, "/a/monitors", &err), 0);
+	right[strlen(right)] = '/';
+	cr_expect_eq(access(right, F_OK), 0, "%s", right);
+	cr_assert_eq(fs_remove_tree(AT_FDCWD, dir), 0);
 }
 
 Test(cgroup, more_hierarchies_than_there_is_room_for)

@@ -66,6 +66,29 @@ Test(monitor, records)
 	(void)fs_remove_tree(-1, dir);
 }
 
+Test(monitor, an_end_is_written_in_place_of_a_dead_monitor_and_never_over_its_own)
+{
+	char dir[] = "/tmp/recond-monitor-test.XXXXXX";
+	struct monitor_exit lost = {.exit_code = 137, .signal = 9, .unknown = true};
+	struct monitor_exit e = {0};
+	const char *own = "{\"exit_code\":3}";
+	struct err err = {0};
+	autoclose int fd = -1;
+
+	cr_assert(mkdtemp(dir));
+	fd = fs_open(dir, O_RDONLY | O_DIRECTORY, 0);
+	(void)snprintf(lost.started_at, sizeof(lost.started_at), "2006-01-02T15:04:05Z");
+	cr_assert_eq(monitor_write_exit(fd, "x", &lost, &err), 0);
+	cr_assert_eq(monitor_read_exit(&e, fd, "x"), 1);
+	cr_expect(e.unknown && e.exit_code == 137 && e.signal == 9 && !e.oom_killed);
+	cr_expect_str_eq(e.started_at, "2006-01-02T15:04:05Z");
+	cr_assert_eq(fs_replace(fd, "y.exit", own, strlen(own), 0600, &err), 0);
+	cr_assert_eq(monitor_write_exit(fd, "y", &lost, &err), 0);
+	cr_assert_eq(monitor_read_exit(&e, fd, "y"), 1);
+	cr_expect(!e.unknown && e.exit_code == 3);
+	(void)fs_remove_tree(AT_FDCWD, dir);
+}
+
 Test(monitor, a_process_is_known_by_pid_and_start_time)
 {
 	struct monitor_process p = {.pid = getpid()};

@@ -114,6 +114,21 @@ static void add_box(struct pod_run *run, const char *name, const struct box *b)
 	c->n_backoff = b->n_backoff;
 }
 
+/* OBJECT with N containers in its spec, called NAMES, if it names none. Owned by the caller. */
+static json_t *with_containers(const json_t *object, const char *const *names, size_t n)
+{
+	json_t *pod = json_deep_copy(object), *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s}", "name", names[i], "image", "x:1"));
+	if (json_path(pod, "spec.containers"))
+		json_decref(list);
+	else
+		json_path_set_new(pod, "spec.containers", list);
+	return pod;
+}
+
 /* The status of the pod OBJECT with BOXES. Owned by the caller. */
 static json_t *status_of(const json_t *object, enum sandbox_state sandbox, const struct box *boxes,
 			 size_t n)
@@ -122,12 +137,13 @@ static json_t *status_of(const json_t *object, enum sandbox_state sandbox, const
 	const struct pod_status_env env = {NOW, "192.0.2.1", NOW_MS};
 	_cleanup_(pods_freep) struct pods *pods = pods_new();
 	struct pod_run *run = pods_add(pods, "u1");
+	autojson *pod = with_containers(object, names, n);
 
 	run->sandbox = sandbox;
 	run->ip = mem_strdup("10.0.0.2");
 	for (size_t i = 0; i < n; i++)
 		add_box(run, names[i], &boxes[i]);
-	return pod_status(object, run, &env);
+	return pod_status(pod, run, &env);
 }
 
 Test(pod_status, phases)

@@ -42,6 +42,12 @@ static const struct {
 	{ FORMAT_SYSCTL, { "net.ipv4.ip_forward", "kernel/shm" }, { "", "a b", "../a", "a..b", "+x", "Net" } },
 	{ FORMAT_CAPABILITY, { "NET_ADMIN", "ALL" }, { "", "CAP_X", "net_admin", "A-B" } },
 	{ FORMAT_ARG_NAME, { "A", "_a1" }, { "", "1a", "a-b", "a=b" } },
+	{ FORMAT_BRANCH, { "main", "release/1.2", "a.b", "v1", "a.locks" },
+	  { "", "-a", "/a", "a/", "a//b", "a..b", ".a", "a/.b", "a.", "a./b", "a.lock", "a.lock/b", "a b", "a~1", "a@{1}", "a\n" } },
+	{ FORMAT_HTTP_URL, { "http://a", "https://a.example/b?c", "http://[::1]:80/" },
+	  { "", "a", "ftp://a", "http://", "http:///x", "http://u:p@a/", "https://a b", "http://a\n", "HTTP://a", "http://:80" } },
+	{ FORMAT_HEADER, { "X-A", "Authorization", "a_b" }, { "", "A B", "A:", "A\n", "\xc3\xa4" } },
+	{ FORMAT_USER, { "nobody", "www-data", "_a.b" }, { "", "-a", "a b", "a:b", "0/0" } },
 };
 /* clang-format on */
 

@@ -46,9 +46,22 @@ static void print_app(struct strbuf *out, const json_t *app, bool objects)
 	}
 }
 
+/* What the golden files were written for: a source that may ask for everything. */
+static const json_t *everything(void)
+{
+	static json_t *policy;
+
+	if (!policy)
+		policy = json_pack("{s:s, s:{s:b, s:b, s:[s], s:[s]}}", "source", "shop", "allow",
+				   "privileged", 1, "hostNetwork", 1, "hostPath", "/",
+				   "capabilities", "ALL");
+	return policy;
+}
+
 static const char *const cases[] = {
-	"slides", "defaults", "errors",  "unsupported", "volumes", "kinds",
-	"rules",  "secret",   "service", "image",       NULL,
+	"slides",  "defaults", "errors",       "unsupported", "volumes",
+	"kinds",   "checks",   "checks_right", "rules",       "secret",
+	"service", "image",    "job",          "jobs-wrong",  NULL,
 };
 
 Test(manifest, golden)
@@ -61,7 +74,8 @@ Test(manifest, golden)
 		autofree char *text = golden_read(in, &len);
 		const struct manifest_file file = {.path = path, .content = text, .len = len};
 		const struct manifest_app app = {.name = "app", .files = &file, .n_files = 1};
-		const struct manifest_input input = {.apps = &app, .n_apps = 1};
+		const struct manifest_input input = {
+			.apps = &app, .n_apps = 1, .policy = everything()};
 		autostrbuf got = STRBUF_INIT;
 		autojson *result = NULL;
 
