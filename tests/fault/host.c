@@ -266,6 +266,15 @@ static void port_pod_down(void *data, const char *uid)
 	owe(data, json_pack("{s:s, s:s}", "type", "gone", "id", uid));
 }
 
+static bool port_container_lives(void *data, const char *uid, const char *name,
+				 unsigned int attempt)
+{
+	const json_t *c = container_of(data, uid, name);
+
+	return json_path_bool(c, "running", false) &&
+	       json_path_int(c, "attempt", 0) == (json_int_t)attempt;
+}
+
 static void port_check(void *data, const char *id, const json_t *request UNUSED)
 {
 	IN_HOST;
@@ -299,6 +308,7 @@ void host_wire(struct host *h, struct ports *ports, struct store_env *env)
 		.container_start = port_container_start,
 		.container_signal = port_container_signal,
 		.pod_down = port_pod_down,
+		.container_lives = port_container_lives,
 		.check = port_check,
 		.check_cancel = port_check_cancel,
 		.notify = port_notify,
@@ -508,6 +518,8 @@ void host_push(struct host *h, struct reconciler *r, int revision, json_t *apps)
 	announced = json_object();
 	json_decref(h->apps);
 	h->apps = apps;
+	set_number(h, "pushed", revision);
+	save(h);
 	json_object_foreach(apps, name, app) {
 		char inputs[80];
 
@@ -566,6 +578,11 @@ int host_running(const struct host *h, const char *reference)
 int host_starts(const struct host *h)
 {
 	return (int)number(h, "starts");
+}
+
+int host_pushed(const struct host *h)
+{
+	return (int)number(h, "pushed");
 }
 
 int host_acked(const struct host *h)

@@ -41,6 +41,9 @@ int host_running(const struct host *h, const char *reference);
 /* Containers started, ever. */
 int host_starts(const struct host *h);
 
+/* The newest revision that was pushed, 0 when none was. */
+int host_pushed(const struct host *h);
+
 /* A number kept with the host: which revision was seen to be through. */
 int host_acked(const struct host *h);
 void host_ack(struct host *h, int number);

@@ -101,9 +101,9 @@ static int verify_acked(struct host *h, struct store *s)
 
 static int tell_story(struct host *h, struct reconciler *r, struct err *err)
 {
-	int from = host_acked(h) > 0 ? host_acked(h) : 1, verdict;
+	int from = host_pushed(h) > 0 ? host_pushed(h) : 1, verdict;
 
-	/* The revision that was through is seen again first: nothing may move for it. */
+	/* The newest revision is seen again first: if it was through, nothing may move for it. */
 	for (int n = from; n <= (int)ARRAY_SIZE(revisions); n++) {
 		bool again = n == host_acked(h);
 		int starts = host_starts(h);
@@ -134,12 +134,12 @@ int main(int argc, char **argv)
 	struct host *h;
 	int verdict;
 
-	if (argc != 2)
+	if (argc != 2 && argc != 3)
 		return 2;
 	log_set_level(LOG_LEVEL_ERROR);
 	h = host_open(argv[1]);
 	host_wire(h, &ports, &env);
-	path = mem_asprintf("%s/recond.db", argv[1]);
+	path = mem_asprintf("%s/recond.db", argv[argc - 1]);
 	if (store_open(&s, path, &env, &err) < 0) {
 		(void)fprintf(stderr, "%s\n", err.message);
 		return 1;
