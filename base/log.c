@@ -117,12 +117,13 @@ static void add_field(struct strbuf *out, const struct log_kv *kv)
  * MESSAGE carries the fields as text as well: it is all that journalctl shows by default. 0 or
  * negative errno.
  */
-static int write_journal(enum log_level level, const char *message, const struct log_kv *kvs)
+static int write_journal(enum log_level level, const struct log_place *place, const char *message,
+			 const struct log_kv *kvs)
 {
-	enum { MAX_FIELDS = 16 };
+	enum { MAX_FIELDS = 20 };
 	struct strbuf fields[MAX_FIELDS] = {0};
 	struct iovec iov[MAX_FIELDS];
-	int n = 2, r;
+	int n = 5, r;
 
 	/* Where it is missing (a container with our stderr), sd_journal_sendv() loses the record
 	 * and says 0. */
@@ -131,6 +132,9 @@ static int write_journal(enum log_level level, const char *message, const struct
 	strbuf_adds(&fields[0], "MESSAGE=");
 	add_message(&fields[0], message, kvs);
 	strbuf_addf(&fields[1], "PRIORITY=%d", levels[level].priority);
+	strbuf_addf(&fields[2], "CODE_FILE=%s", place->file);
+	strbuf_addf(&fields[3], "CODE_LINE=%d", place->line);
+	strbuf_addf(&fields[4], "CODE_FUNC=%s", place->function);
 	for (; kvs && kvs->key && n < MAX_FIELDS; kvs++)
 		add_field(&fields[n++], kvs);
 	for (int i = 0; i < n; i++)
@@ -178,7 +182,8 @@ static void write_journal_stream(enum log_level level, const char *message,
 	(void)!write(STDERR_FILENO, line.data, line.len);
 }
 
-void log_write(enum log_level level, const char *message, const struct log_kv *kvs)
+void log_write(enum log_level level, const struct log_place *place, const char *message,
+	       const struct log_kv *kvs)
 {
 	int saved = errno;
 
@@ -187,7 +192,7 @@ void log_write(enum log_level level, const char *message, const struct log_kv *k
 		return;
 	if (!stderr_is_journal())
 		write_text(level, message, kvs);
-	else if (write_journal(level, message, kvs) < 0)
+	else if (write_journal(level, place, message, kvs) < 0)
 		write_journal_stream(level, message, kvs);
 	errno = saved;
 }

@@ -110,6 +110,12 @@ static void port_notify(void *data UNUSED, const char *source UNUSED, const json
 {
 }
 
+static bool port_container_lives(void *data UNUSED, const char *uid UNUSED, const char *name UNUSED,
+				 unsigned int attempt UNUSED)
+{
+	return true;
+}
+
 static const struct ports ports = {
 	.now_ms = port_now,
 	.realtime_ns = port_realtime,
@@ -121,6 +127,7 @@ static const struct ports ports = {
 	.container_start = port_container_start,
 	.container_signal = port_container_signal,
 	.pod_down = port_pod_down,
+	.container_lives = port_container_lives,
 	.notify = port_notify,
 };
 
@@ -233,14 +240,17 @@ static void host_free(struct host *h)
 static json_t *deployment(int number, const char *image)
 {
 	autofree char *name = mem_asprintf("web-%d", number);
-
-	return json_pack(
+	json_t *d = json_pack(
 		"{s:s, s:s, s:{s:s, s:s}, s:{s:i, s:{s:{s:s}}, s:{s:{s:{s:s}}, s:{s:s, s:i, s:[{s:s, s:s}]}}}}",
 		"apiVersion", "apps/v1", "kind", "Deployment", "metadata", "name", name,
 		"namespace", "default", "spec", "replicas", REPLICAS, "selector", "matchLabels",
 		"app", name, "template", "metadata", "labels", "app", name, "spec", "restartPolicy",
 		"Always", "terminationGracePeriodSeconds", 30, "containers", "name", "main",
 		"image", image);
+
+	/* As if the manifest left it out: it may be scaled through the API. */
+	json_set(d, "defaulted", json_pack("{s:{s:b}}", "spec", "replicas", 1));
+	return d;
 }
 
 static void push(struct host *h)

@@ -67,6 +67,8 @@ function(recond_flag_if_supported flag)
 endfunction()
 
 if(RECOND_HARDEN)
+	# The journal gets names of source files: those of the repository, not of the machine that compiled them.
+	add_compile_options("-fmacro-prefix-map=${PROJECT_SOURCE_DIR}/=")
 	# Distributions' compilers may predefine another level: undefine first.
 	add_compile_options(-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=3)
 	foreach(flag IN ITEMS -fstack-protector-strong -fstack-clash-protection -fcf-protection=full

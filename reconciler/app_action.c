@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "reconciler/drift.h"
 #include "reconciler/events.h"
 #include "reconciler/sync_priv.h"
 
@@ -86,6 +87,7 @@ static int act_resume(struct request *q)
 	if (!json_object_get(q->app->doc, "paused"))
 		return refuse(q, "NotPaused", "is not paused");
 	json_object_del(q->app->doc, "paused");
+	drift_queue_app(q->r, q->app);
 	q->message = mem_strdup("follows its source again");
 	note(q, "Resumed");
 	return 0;

@@ -10,8 +10,10 @@
 #include "base/strbuf.h"
 #include "reconciler/controllers/deployment.h"
 #include "reconciler/controllers/job.h"
+#include "reconciler/drift.h"
 #include "reconciler/events.h"
 #include "reconciler/jobspec.h"
+#include "reconciler/ownership.h"
 #include "reconciler/sync_priv.h"
 
 #define GUARD_MIN_OBJECTS 10
@@ -224,35 +226,12 @@ static int check_objects(struct application *x, struct err *err)
 
 /* ---- writing ---- */
 
-/* What the server or a controller wrote into metadata stays: the source does not own it. */
-static void keep_server_fields(json_t *o, const json_t *live)
-{
-	const char *key;
-	json_t *value;
-
-	json_object_foreach(json_path(live, "metadata.annotations"), key, value) {
-		if (str_skip_prefix(key, "deployment.kubernetes.io/") && !object_annotation(o, key))
-			json_set(json_path(o, "metadata.annotations"), key, json_incref(value));
-	}
-	if (object_kind(o) == KIND_NAMESPACE && json_path(live, "spec"))
-		json_set(o, "spec", json_incref(json_object_get(live, "spec")));
-	if (json_path(live, "metadata.deletionTimestamp"))
-		json_path_set_new(o, "metadata.deletionTimestamp",
-				  json_incref(json_path(live, "metadata.deletionTimestamp")));
-	if (json_path(live, "metadata.ownerReferences"))
-		json_path_set_new(o, "metadata.ownerReferences",
-				  json_incref(json_path(live, "metadata.ownerReferences")));
-	if (object_kind(o) == KIND_JOB) {
-		json_path_set_new(o, "metadata.uid", json_text(object_uid(live)));
-		(void)jobspec_generate(o);
-	}
-}
-
 /* A Pod's spec does not change in place: the old one goes, the new one comes when its name is free.
  */
-static bool replace_pod(struct application *x, const json_t *live, const json_t *o)
+static bool replace_pod(struct application *x, const char *key, const json_t *live, const json_t *o)
 {
-	bool same = json_equal(json_object_get(live, "spec"), json_object_get(o, "spec")) &&
+	autojson *merged = ownership_merge(live, drift_applied(x->r, key), o);
+	bool same = json_equal(json_object_get(live, "spec"), json_object_get(merged, "spec")) &&
 		    str_eq(object_annotation(live, SYNC_ANNOTATION_DIGESTS),
 			   object_annotation(o, SYNC_ANNOTATION_DIGESTS)) &&
 		    str_eq(object_annotation(live, SYNC_ANNOTATION_CONFIG),
@@ -260,6 +239,7 @@ static bool replace_pod(struct application *x, const json_t *live, const json_t 
 
 	if (same && !object_deleting(live))
 		return false;
+	drift_forget(x->r, key);
 	reconciler_delete(x->r, live);
 	x->waiting++;
 	return true;
@@ -276,7 +256,10 @@ static bool settle_job(struct application *x, const json_t *live, const json_t *
 	if (live && !changed && !object_deleting(live))
 		return false;
 	if (live) {
+		autofree char *key = app_object_key(live);
+
 		job_remember(x->r, live);
+		drift_forget(x->r, key);
 		reconciler_delete(x->r, live);
 	}
 	if (job_was_done(x->r, o))
@@ -297,11 +280,41 @@ static bool namespace_is_going(struct reconciler *r, const json_t *o)
 	return ns && object_deleting(ns);
 }
 
+static void create_object(struct application *x, const char *key, const json_t *o)
+{
+	autojson *copy = ownership_complete(o);
+	bool lost = drift_applied(x->r, key);
+	const json_t *made = NULL;
+
+	if (store_create(x->r->store, copy, &made) != 0)
+		return;
+	drift_note(x->r, key, o);
+	if (lost)
+		events_normal(x->r, made, "recond", "SelfHealed",
+			      "was deleted by hand: made again");
+}
+
+/* Only what the app states changes. A set that asks for what was applied before asks for nothing
+ * but that it still be so. */
+static void update_object(struct application *x, const char *key, const json_t *live,
+			  const json_t *o)
+{
+	const json_t *last = drift_applied(x->r, key);
+	autojson *merged = NULL;
+
+	if (last && json_equal(last, o)) {
+		(void)drift_heal(x->r, x->app, live, o);
+		return;
+	}
+	merged = ownership_merge(live, last, o);
+	(void)store_update(x->r->store, merged);
+	drift_note(x->r, key, o);
+}
+
 static void write_object(struct application *x, const json_t *o)
 {
 	enum kind kind = object_kind(o);
 	const json_t *live = store_get(x->r->store, kind, object_namespace(o), object_name(o));
-	autojson *copy = json_deep_copy(o);
 	autofree char *key = app_object_key(o);
 
 	ledger_add(x->app, key);
@@ -314,14 +327,10 @@ static void write_object(struct application *x, const json_t *o)
 			return;
 		live = store_get(x->r->store, kind, object_namespace(o), object_name(o));
 	}
-	if (!live) {
-		(void)store_create(x->r->store, copy, NULL);
-		return;
-	}
-	if (kind == KIND_POD && replace_pod(x, live, o))
-		return;
-	keep_server_fields(copy, live);
-	(void)store_update(x->r->store, copy);
+	if (!live)
+		create_object(x, key, o);
+	else if (kind != KIND_POD || !replace_pod(x, key, live, o))
+		update_object(x, key, live, o);
 }
 
 static int compare_apply_order(const void *a, const void *b)
@@ -380,6 +389,7 @@ static void hand_over(struct application *x, struct app *to, const json_t *live,
 	ledger_add(to, key);
 	app_save(x->r, to);
 	json_set(json_path(copy, "metadata.annotations"), SYNC_ANNOTATION_APP, json_text(to->name));
+	drift_hand_over(x->r, key, to->name);
 	(void)store_update(x->r->store, copy);
 	reconciler_queue(x->r, WORK_APP, to->name);
 }
@@ -411,6 +421,8 @@ static void prune(struct application *x)
 		}
 		if (!live || !str_eq(owner, x->app->name)) {
 			forget_job(x->r, key);
+			if (!live)
+				drift_forget(x->r, key);
 			continue; /* gone, or another app's by now */
 		}
 		to = object_deleting(live) ? NULL : heir(x->r, x->app, key);
@@ -418,6 +430,7 @@ static void prune(struct application *x)
 			hand_over(x, to, live, key);
 			continue;
 		}
+		drift_forget(x->r, key);
 		if (!object_deleting(live))
 			reconciler_delete(x->r, live);
 		json_array_insert_new(kept, 0, json_text(key));

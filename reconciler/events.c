@@ -14,11 +14,17 @@
 
 #define EVENTS_TTL_MS (3600ull * 1000)
 #define EVENTS_MAX 500
+#define EVENTS_BURST                                                                               \
+	25 /* of one reason and object; then one every so often, as Kubernetes does                \
+	    */
+#define EVENTS_REFILL_MS (300ull * 1000)
+#define BUCKETS_MAX 4096
 #define EVENTS_TRIM_EVERY 250 /* new ones between two looks at how many there are */
 
 struct events {
 	unsigned int n_new; /* since they were last trimmed */
 	json_t *index;      /* "uid|source|type|reason|message" -> "namespace/name" */
+	json_t *buckets;    /* "uid|source|reason" -> [how many more may come, since when in ms] */
 };
 
 struct events *events_new(void)
@@ -26,6 +32,7 @@ struct events *events_new(void)
 	struct events *e = NEW(struct events);
 
 	e->index = json_object();
+	e->buckets = json_object();
 	return e;
 }
 
@@ -34,6 +41,7 @@ struct events *events_free(struct events *e)
 	if (!e)
 		return NULL;
 	json_decref(e->index);
+	json_decref(e->buckets);
 	free(e);
 	return NULL;
 }
@@ -86,6 +94,33 @@ static bool count_again(struct reconciler *r, const char *key)
 	return true;
 }
 
+/* A probe that fails for days must not write to the store each time. */
+static bool take_from_bucket(struct reconciler *r, const json_t *object, const char *source,
+			     const char *reason)
+{
+	autofree char *key = mem_asprintf("%s|%s|%s", object_uid(object), source, reason);
+	json_t *buckets = r->events->buckets, *bucket = json_object_get(buckets, key);
+	uint64_t now = reconciler_now_ms(r), since = now;
+	int64_t left = EVENTS_BURST, more;
+
+	if (bucket) {
+		since = (uint64_t)json_path_int(bucket, "[1]", 0);
+		more = (int64_t)((now - since) / EVENTS_REFILL_MS);
+		left = json_path_int(bucket, "[0]", 0) + more;
+		since += (uint64_t)more * EVENTS_REFILL_MS;
+	} else if (json_object_size(buckets) >= BUCKETS_MAX) {
+		json_object_clear(buckets);
+	}
+	if (left >= EVENTS_BURST) {
+		left = EVENTS_BURST;
+		since = now;
+	}
+	if (left > 0)
+		json_set(buckets, key,
+			 json_pack("[I, I]", (json_int_t)left - 1, (json_int_t)since));
+	return left > 0;
+}
+
 static void record(struct reconciler *r, const json_t *object, const char *source, const char *type,
 		   const char *reason, const char *message)
 {
@@ -94,7 +129,7 @@ static void record(struct reconciler *r, const json_t *object, const char *sourc
 	autojson *e = NULL;
 	autofree char *where = NULL;
 
-	if (count_again(r, key))
+	if (!take_from_bucket(r, object, source, reason) || count_again(r, key))
 		return;
 	if (json_object_size(r->events->index) >= EVENTS_MAX)
 		json_object_clear(r->events->index);

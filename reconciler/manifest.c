@@ -15,6 +15,7 @@
 #include "reconciler/defaults.h"
 #include "reconciler/manifest_priv.h"
 #include "reconciler/object.h"
+#include "reconciler/ownership.h"
 #include "reconciler/schema.h"
 #include "reconciler/validate.h"
 #include "reconciler/yaml.h"
@@ -197,6 +198,7 @@ static void object_decode(struct manifest_state *s, size_t app, const struct fin
 	o = manifest_object_add(s, app, at->file, kind, complete);
 	o->line = at->mark->line;
 	o->column = at->mark->column;
+	o->defaulted = ownership_defaulted(kind, j, complete);
 	check_duplicate(s, app, at, s->n_objects - 1);
 }
 
@@ -345,6 +347,8 @@ static json_t *objects_json(const struct manifest_state *s, size_t app)
 		json_set(entry, "line", json_integer(o->line));
 		json_set(entry, "column", json_integer(o->column));
 		json_set(entry, "object", json_incref(o->object));
+		if (o->defaulted)
+			json_set(entry, OWNERSHIP_DEFAULTED, json_incref(o->defaulted));
 		(void)json_array_append_new(list, entry);
 	}
 	return list;
@@ -375,6 +379,7 @@ static void state_deinit(struct manifest_state *s)
 	for (size_t i = 0; i < s->n_objects; i++) {
 		free(s->objects[i].file);
 		json_decref(s->objects[i].object);
+		json_decref(s->objects[i].defaulted);
 	}
 	for (size_t i = 0; i < s->n_apps; i++) {
 		findings_deinit(&s->apps[i].errors);

@@ -14,13 +14,15 @@
  * Decode all apps of a revision. Returns, owned by the caller:
  *
  *   {"apps": [{"name": "web",
- *              "objects": [{"file": "web/app.yaml", "line": 1, "column": 1, "object": {...}}],
+ *              "objects": [{"file": "web/app.yaml", "line": 1, "column": 1, "object": {...},
+ *                           "defaulted": {...}}],
  *              "errors": ["web/app.yaml:3:5: Deployment/web: spec.replica: ..."],
  *              "notes": [...]}]}
  *
- * Objects are valid and defaulted; an app with an error has none. A Dockerfile that no Image object
- * names adds an Image called after its directory, marked by the annotation recond.dev/implicit. The
- * context of an Image is given from the root of the source, with a leading '/'. Documents that are
- * no Kubernetes objects, and kinds that recond does not have, are named in the notes.
+ * Objects are valid and defaulted; "defaulted" says by what (ownership.h). An app with an error has
+ * none. A Dockerfile that no Image object names adds an Image called after its directory, marked by
+ * the annotation recond.dev/implicit. The context of an Image is given from the root of the source,
+ * with a leading '/'. Documents that are no Kubernetes objects, and kinds that recond does not
+ * have, are named in the notes.
  */
 json_t *manifest_decode(const struct manifest_input *input);

@@ -18,6 +18,7 @@ struct manifest_object {
 	unsigned int line, column;
 	enum kind kind;
 	json_t *object;
+	json_t *defaulted; /* of ownership.h; NULL: nothing */
 };
 
 struct manifest_app_state {

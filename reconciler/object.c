@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "reconciler/jobspec.h"
+#include "reconciler/ownership.h"
 
 static const json_t *meta(const json_t *o)
 {
@@ -361,6 +362,7 @@ json_t *object_normalised(const json_t *o)
 	if (str_eq(kind, "Job"))
 		jobspec_strip(copy);
 	(void)json_object_del(copy, "status");
+	(void)json_object_del(copy, OWNERSHIP_DEFAULTED);
 	for (size_t i = 0; i < ARRAY_SIZE(server_metadata); i++)
 		if (json_is_object(m))
 			(void)json_object_del(m, server_metadata[i]);

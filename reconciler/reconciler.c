@@ -17,6 +17,7 @@
 #include "reconciler/controllers/pod_check.h"
 #include "reconciler/controllers/pod_run.h"
 #include "reconciler/controllers/replicaset.h"
+#include "reconciler/drift.h"
 #include "reconciler/effects_priv.h"
 #include "reconciler/events.h"
 #include "reconciler/reconciler_priv.h"
@@ -39,6 +40,7 @@ static const struct {
 	[WORK_NAMESPACE]  = { "namespace",  garbage_namespace_reconcile },
 	[WORK_ORPHANS]    = { "orphans",    garbage_orphans_reconcile },
 	[WORK_APP]        = { "app",        sync_app_reconcile },
+	[WORK_DRIFT]      = { "drift",      drift_reconcile },
 	[WORK_BUILD]      = { "build",      sync_build_reconcile },
 	[WORK_SOURCE]     = { "source",     sources_reconcile },
 	[WORK_EVENTS]     = { "events",     events_expire },
@@ -165,6 +167,7 @@ static void on_change(const struct store_event *event, void *data)
 	default:
 		break;
 	}
+	drift_queue(r, event);
 	queue_owners(r, o);
 	if (event->type == STORE_DELETED)
 		garbage_queue_owner(r, o);

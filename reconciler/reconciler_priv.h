@@ -28,6 +28,7 @@ enum work {
 	WORK_NAMESPACE,  /* key name */
 	WORK_ORPHANS,    /* key uid of an owner that went */
 	WORK_APP,        /* key app */
+	WORK_DRIFT,      /* key "Kind/namespace/name" */
 	WORK_BUILD,      /* key build id */
 	WORK_SOURCE,     /* key source */
 	WORK_EVENTS,     /* key "": expiry of old events */

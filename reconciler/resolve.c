@@ -10,6 +10,7 @@
 #include "base/digest.h"
 #include "base/log.h"
 #include "reconciler/controllers/pod_plan.h"
+#include "reconciler/ownership.h"
 #include "reconciler/sync_priv.h"
 
 /* ---- waiting for images ---- */
@@ -247,8 +248,14 @@ static json_t *objects_of(const struct app *app)
 	json_t *objects = json_array(), *entry;
 	size_t i;
 
-	json_array_foreach(json_object_get(app->decoded, "objects"), i, entry)
-		json_array_append_new(objects, json_deep_copy(json_object_get(entry, "object")));
+	json_array_foreach(json_object_get(app->decoded, "objects"), i, entry) {
+		json_t *o = json_deep_copy(json_object_get(entry, "object"));
+		json_t *defaulted = json_object_get(entry, OWNERSHIP_DEFAULTED);
+
+		if (defaulted)
+			json_set(o, OWNERSHIP_DEFAULTED, json_incref(defaulted));
+		json_array_append_new(objects, o);
+	}
 	return objects;
 }
 

@@ -66,7 +66,7 @@ static const struct schema_field pod_security_fields[] = {
 	  UNSUPPORTED("the image's groups are added"), .doc = "Whether the image's groups count." },
 	{ "fsGroup", INT, ID, .doc = "The group that owns the volumes." },
 	{ "fsGroupChangePolicy", STRING, ONE_OF("OnRootMismatch", "Always"), .doc = "When owners are changed." },
-	{ "sysctls", LIST_OF(sysctl), .doc = "Kernel parameters of the pod." },
+	{ "sysctls", LIST_OF(sysctl), UNLESS("[]"), UNSUPPORTED("they are not set"), .doc = "Kernel parameters of the pod." },
 	{ "seLinuxChangePolicy", STRING, ONE_OF("Recursive", "MountOption"), UNSUPPORTED("no label is set"),
 	  .doc = "How labels are set." },
 };

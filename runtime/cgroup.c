@@ -298,6 +298,25 @@ int cgroup_enter(const struct cgroup_host *host, const char *path, struct err *e
 	return 0;
 }
 
+char *cgroup_of_service(const char *text)
+{
+	static const char *const hierarchies[] = {"::", ":name=systemd:"};
+	autostrlist lines = {0};
+
+	strlist_split(&lines, text, '\n');
+	for (size_t h = 0; h < ARRAY_SIZE(hierarchies); h++) {
+		for (size_t i = 0; i < lines.n; i++) {
+			/* "<number of the hierarchy>:<its controllers>:<path>" */
+			const char *colon = strchr(lines.items[i], ':');
+			const char *path = colon ? str_skip_prefix(colon, hierarchies[h]) : NULL;
+
+			if (path && *path == '/' && path[1] != '\0')
+				return mem_strdup(path);
+		}
+	}
+	return mem_strdup("/");
+}
+
 /* A stream over the directory behind DIRFD, from its beginning; NULL on failure. */
 static DIR *list_dir(int dirfd)
 {

@@ -73,6 +73,13 @@ int cgroup_make(const struct cgroup_host *host, const char *path,
  */
 int cgroup_enter(const struct cgroup_host *host, const char *path, struct err *err);
 
+/*
+ * The cgroup that a service manager has put a process into: TEXT is /proc/PID/cgroup. Of cgroup2,
+ * and of the v1 hierarchy named systemd where the process is at the root of that. Owned by the
+ * caller; "/" when it is in none. Pure.
+ */
+char *cgroup_of_service(const char *text);
+
 /* The weight of cgroup v2 for SHARES of v1, as crun and runc compute it now: 1024 gives 100. */
 uint64_t cgroup_weight(uint64_t shares);
 

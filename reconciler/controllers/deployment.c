@@ -313,7 +313,10 @@ static void reconcile(struct rollout *o)
 		if (paused)
 			trim_history(o);
 		rollout_refresh(o);
-		write_status(o, false);
+		if (paused || o->new)
+			write_status(o, false);
+		else
+			step(o); /* what the conditions say is still of another template */
 	} else {
 		step(o);
 	}

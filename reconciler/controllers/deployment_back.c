@@ -9,6 +9,7 @@
 #include "reconciler/controllers/deployment_priv.h"
 #include "reconciler/controllers/pod_status.h"
 #include "reconciler/controllers/revision.h"
+#include "reconciler/drift.h"
 #include "reconciler/events.h"
 #include "reconciler/sync.h"
 
@@ -131,6 +132,7 @@ static bool back_for_image(struct rollout *o)
 		return false;
 	d = json_deep_copy(o->d);
 	write_template(o, d, target);
+	drift_accept_template(o->r, d);
 	events_warning(o->r, o->d, DEPLOYMENT_COMPONENT, "DeploymentRollback",
 		       "Rolled back to revision %lld: the image of revision %lld cannot be had",
 		       (long long)revision_of(target), (long long)revision_of(o->new));

@@ -273,15 +273,21 @@ static void show_new(struct rollout *o, const json_t *rs, const char *reason, co
 void rollout_keep_new(struct rollout *o)
 {
 	autojson *rs = json_deep_copy(o->new);
-	bool known = object_condition(o->d, "Progressing");
+	const json_t *progressing = object_condition(o->d, "Progressing");
+	bool timed_out =
+		str_eq(json_path_str(progressing, "reason", ""), "ProgressDeadlineExceeded");
+	bool begins, came_back;
 
 	assert(o->new);
 	copy_annotations(rs, o->d);
 	revision_raise(rs, revision_max(o->olds) + 1);
 	json_path_set_new(rs, "spec.minReadySeconds",
 			  json_integer(json_path_int(o->d, "spec.minReadySeconds", 0)));
+	/* That another template ran out of time says nothing of one that comes back. */
+	came_back = timed_out && revision_of(rs) > revision_of(o->new);
+	begins = !progressing || came_back;
 	(void)store_update(o->r->store, rs);
-	show_new(o, rs, known ? NULL : "FoundNewReplicaSet", "Found new");
+	show_new(o, rs, begins ? "FoundNewReplicaSet" : NULL, "Found new");
 }
 
 /* ---- making one ---- */

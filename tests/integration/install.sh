@@ -3,7 +3,7 @@
 # timeout: 60
 #
 # What cmake --install puts where: recond in bin, its workers in libexec/recond, manual pages in
-# their sections, and nothing of the tests.
+# their sections, units where systemd looks, and nothing of the tests.
 . "$SOURCE_DIR/tests/lib/sh/harness.sh"
 need_cmd cmake
 
@@ -28,8 +28,17 @@ for page in "$SOURCE_DIR"/docs/man/*.[1-8]; do
 done
 ok "manual pages are in their sections"
 
+units=$T/root/usr/lib/systemd/system
+for unit in recond.service recond-pods.service recond.socket recond.slice; do
+	[ -e "$units/$unit" ] || fail "no unit $unit"
+done
+grep -q '^ExecStart=/.*/bin/recond ' "$units/recond.service" || fail "recond.service does not name its program"
+! grep -rn '@[A-Z_]*@' "$units" || fail "a unit has a word that nobody replaced"
+ok "units of systemd are in their places"
+
 other=$(find "$T/root" -type f ! -path '*/usr/bin/recond' ! -path '*/usr/libexec/recond/recond-*' \
 	! -path '*/usr/share/man/*' ! -path '*/usr/share/bash-completion/*' ! -path '*/usr/share/zsh/*' \
+	! -path '*/usr/share/fish/*' ! -name recond.conf \
 	! -path '*/systemd/*' ! -path '*/sysusers.d/*' ! -path '*/tmpfiles.d/*')
 [ -z "$other" ] || fail "also installed: $other"
 ok "nothing else is installed"

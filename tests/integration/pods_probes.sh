@@ -80,6 +80,16 @@ cat >"$SRC/broken/pod.yaml" <<-EOF
 	  - {name: main, image: tool, command: [sleep, "1000"]}
 EOF
 
+mkdir "$T/sources.d"
+cat >"$T/sources.d/src.yaml" <<-EOF
+	apiVersion: recond.dev/v1
+	kind: Source
+	metadata: {name: src}
+	spec:
+	  path: $SRC
+	  policy: {hostPath: [$OUT]}
+EOF
+
 # row POD: its line of the table without its age: READY STATUS RESTARTS.
 row() {
 	rc get pods | awk -v p="$1" '$1 == p { print $2, $3, $4 }'
@@ -97,7 +107,7 @@ ready_since() {
 	rc get pod web -o json | tr -d ' \n' | sed 's/.*"type":"Ready"/&/; s/.*"lastTransitionTime":"\([^"]*\)"[^}]*"type":"Ready".*/\1/'
 }
 
-recond_start "$SRC"
+recond_start --sources-dir "$T/sources.d"
 wait_until 30 row_is web "0/1 Running 0"
 wait_until 20 event_says "Readiness probe failed: HTTP probe failed with statuscode: 404"
 ok "a container that answers 404 runs and is not ready"
@@ -121,7 +131,7 @@ ok "init containers run in order, each to its end, sidecars until they have star
 
 recond_kill
 since=$(date -u +%s)
-recond_start "$SRC"
+recond_start --sources-dir "$T/sources.d"
 holds_for 3 row_is web "1/1 Running 0"
 row_is order "3/3 Running 0" || fail "after a restart: $(row order)"
 [ -n "$since" ] && [ "$(grep -c . "$OUT/order")" = 6 ] || fail "something ran again: $(cat "$OUT/order")"

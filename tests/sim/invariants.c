@@ -27,6 +27,7 @@ struct invariants *invariants_new(struct world *w)
 	iv->foreign = json_object();
 	iv->by_hand = json_object();
 	iv->floors = json_object();
+	iv->ceilings = json_object();
 	iv->decided = json_object();
 	iv->inputs = json_object();
 	iv->since = json_object();
@@ -44,6 +45,7 @@ struct invariants *invariants_free(struct invariants *iv)
 	json_decref(iv->foreign);
 	json_decref(iv->by_hand);
 	json_decref(iv->floors);
+	json_decref(iv->ceilings);
 	json_decref(iv->decided);
 	json_decref(iv->inputs);
 	json_decref(iv->since);
@@ -326,6 +328,7 @@ void invariants_check(struct invariants *iv)
 	rule_time_goes_on(iv);
 	rule_work_is_bounded(iv);
 	json_object_clear(iv->floors);
+	json_object_clear(iv->ceilings);
 }
 
 void invariants_check_rest(struct invariants *iv)

@@ -21,12 +21,13 @@ struct invariants {
 	json_t *ready;  /* uid of a pod -> since when it is ready, by the policy's wall clock, ms */
 	json_t *sums;   /* uid of a Deployment -> pods asked for at the end of the last step */
 	json_t *floors; /* uid of a Deployment -> lowest floor of this step */
-	json_t *foreign; /* key -> true */
-	json_t *by_hand; /* uid -> true */
-	json_t *decided; /* uid of a ReplicaSet -> its size when the policy died */
-	json_t *inputs;  /* app -> digest of its inputs */
-	json_t *since;   /* app -> number of the first revision with these inputs */
-	json_t *failed;  /* app -> {inputs that failed for good -> true} */
+	json_t *ceilings; /* uid of a Deployment -> highest sum allowed in this step */
+	json_t *foreign;  /* key -> true */
+	json_t *by_hand;  /* uid -> true */
+	json_t *decided;  /* uid of a ReplicaSet -> its size when the policy died */
+	json_t *inputs;   /* app -> digest of its inputs */
+	json_t *since;    /* app -> number of the first revision with these inputs */
+	json_t *failed;   /* app -> {inputs that failed for good -> true} */
 	uint64_t here_ms, minute_ms;
 	unsigned int n_changes, steps_here, calls_before, commits_before;
 };

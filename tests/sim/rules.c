@@ -90,6 +90,8 @@ void rule_floor_is_noted(struct invariants *iv, const struct invariants_event *e
 	l = invariants_limits(e->old);
 	floor = lowest_floor(iv, e->old, l.recreate ? 0 : l.replicas - l.unavailable);
 	json_set(iv->floors, object_uid(e->old), json_integer(floor));
+	if (l.replicas + l.surge > json_path_int(iv->ceilings, object_uid(e->old), 0))
+		json_set(iv->ceilings, object_uid(e->old), json_integer(l.replicas + l.surge));
 }
 
 /* A person did it, to the pod or to what it belongs to. */
@@ -225,7 +227,8 @@ static int64_t sum_of_sets(const struct invariants *iv, const json_t *d)
 
 /*
  * All revisions of a Deployment together ask for replicas and surge at most. When fewer replicas
- * are wanted than there are, the sum may only fall.
+ * are wanted than there are, the sum may only fall. A person's wish that is put back in the same
+ * step counted while it lasted.
  */
 void rule_surge_is_kept(struct invariants *iv)
 {
@@ -234,9 +237,11 @@ void rule_surge_is_kept(struct invariants *iv)
 
 	json_object_foreach(iv->kinds[KIND_DEPLOYMENT], uid, d) {
 		struct invariants_limits l = invariants_limits(d);
+		int64_t wished = json_path_int(iv->ceilings, object_uid(d), 0);
 		int64_t sum = sum_of_sets(iv, d), before;
 
 		before = json_path_int(iv->sums, object_uid(d), 0);
+		before = before > wished ? before : wished;
 		if (sum > l.replicas + l.surge && sum > before)
 			world_violated(iv->w, "surge_is_kept",
 				       "Deployment %s: %lld pods are asked for, want at most %lld",

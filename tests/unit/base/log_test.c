@@ -166,6 +166,10 @@ static int log_to_fake_journal(void)
 		return 3;
 	if (!has(datagram, (size_t)n, "PRIORITY=3\n"))
 		return 4;
+	if (!has(datagram, (size_t)n, "CODE_FUNC=log_to_fake_journal\n") ||
+	    !has(datagram, (size_t)n, "base/log_test.c\n") ||
+	    !has(datagram, (size_t)n, "CODE_LINE="))
+		return 6;
 	/* a value with a line break is sent by length: name, line break, 8 bytes, value */
 	return has(datagram, (size_t)n, "RECOND_POD_NAME\n\4") ? 0 : 5;
 }

@@ -91,6 +91,31 @@ Test(cgroup, entering_needs_a_hierarchy_that_tells_processes_apart)
 	cr_assert_eq(fs_remove_tree(AT_FDCWD, dir), 0);
 }
 
+Test(cgroup, the_group_of_a_service)
+{
+	static const struct {
+		const char *sentence, *text, *want;
+	} cases[] = {
+		{"pure v2", "0::/recond.slice/recond-pods.service\n",
+		 "/recond.slice/recond-pods.service"},
+		{"hybrid", "5:memory:/x\n1:name=systemd:/a/b.service\n0::/a/b.service\n",
+		 "/a/b.service"},
+		{"v1 with an unused v2", "5:memory:/x\n1:name=systemd:/a/b.service\n0::/\n",
+		 "/a/b.service"},
+		{"v1", "5:memory:/x\n1:name=systemd:/a/b.service\n", "/a/b.service"},
+		{"a path with colons", "0::/a/b:c.service\n", "/a/b:c.service"},
+		{"in none", "5:memory:/x\n1:name=systemd:/\n0::/\n", "/"},
+		{"nothing", "", "/"},
+		{"cut lines", "0\n1:\n0::\n:::\n", "/"},
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		autofree char *got = cgroup_of_service(cases[i].text);
+
+		cr_expect_str_eq(got, cases[i].want, "%s: got %s", cases[i].sentence, got);
+	}
+}
+
 Test(cgroup, more_hierarchies_than_there_is_room_for)
 {
 	autostrlist lines = {0};

@@ -155,6 +155,22 @@ Test(probe, http_answers)
 	probe_server_stop(&server);
 }
 
+Test(probe, any_answer_to_a_hook_is_well)
+{
+	struct probe_server server;
+	struct run run;
+	json_t *request;
+
+	probe_server_start(&server, probe_server_http);
+	request = http_request(server.port, "/503", 5000);
+	json_set(request, "anyStatus", json_true());
+	cr_expect(check(&run, request), "%s", run.message);
+	request = http_request(server.port, "/garbage", 5000);
+	json_set(request, "anyStatus", json_true());
+	cr_expect_not(check(&run, request), "none is not");
+	probe_server_stop(&server);
+}
+
 /* What the server saw, by the warning that carries it. */
 static const char *echo(struct run *run, json_t *request)
 {

@@ -286,6 +286,32 @@ Test(deployment, a_template_that_comes_back_takes_its_set_again)
 	cr_expect_str_eq(object_annotation(web(), DEPLOYMENT_REVISION), "3");
 }
 
+Test(deployment, what_ran_out_of_time_says_nothing_of_another_template)
+{
+	stick("'progressDeadlineSeconds': 60, ");
+	idle_wait(&p, 61);
+	pass();
+	expect_progressing("stuck at b", "False", "ProgressDeadlineExceeded");
+	set_image("a");
+	pass();
+	expect_progressing("back at a", "True", "ReplicaSetUpdated");
+	set_image("b");
+	settle();
+	expect_progressing("b after all", "True", "NewReplicaSetAvailable");
+}
+
+Test(deployment, a_new_template_and_size_at_once_are_seen_in_one_pass)
+{
+	stick("'progressDeadlineSeconds': 60, ");
+	idle_wait(&p, 61);
+	pass();
+	idle_edit(&p, web(), "spec.replicas", json_integer(4));
+	set_image("c");
+	pass();
+	(void)set_of("c");
+	expect_progressing("c", "True", "NewReplicaSetCreated");
+}
+
 Test(deployment, history_is_kept_to_its_limit_once_complete)
 {
 	static const char *const images[] = {"b", "c", "d", "e"};

@@ -257,3 +257,128 @@ Test(pod_status, what_waiting_will_not_mend)
 			  failures[i].message ? failures[i].message : "");
 	}
 }
+
+/* ---- init containers and sidecars ---- */
+
+#define POD(policy)                                                                                \
+	"{'spec': {'restartPolicy': '" policy "',"                                                 \
+	" 'initContainers': [{'name': 'i'}, {'name': 's', 'restartPolicy': 'Always'}],"            \
+	" 'containers': [{'name': 'm'}]}}"
+
+/* clang-format off */
+/* States of i, s and m: w waiting, r running, u running and not started, 0 1 ended, x ended in an old sandbox. */
+static const struct { const char *name, *policy, *states, *phase, *initialized, *unready; } inits[] = {
+	{ "nothing started", POD("Always"), "www", "Pending", "False", "containers with unready status: [s m]" },
+	{ "the init container runs", POD("Always"), "rww", "Pending", "False", "containers with unready status: [s m]" },
+	{ "it failed and is tried again", POD("Always"), "1ww", "Pending", "False", "containers with unready status: [s m]" },
+	{ "it failed under Never", POD("Never"), "1ww", "Failed", "False", "" },
+	{ "the sidecar has not started", POD("Always"), "0uw", "Pending", "False", "containers with unready status: [s m]" },
+	{ "the main container is next", POD("Always"), "0rw", "Pending", "True", "containers with unready status: [m]" },
+	{ "all run", POD("Always"), "0rr", "Running", "True", "" },
+	{ "the sidecar starts again: still initialized", POD("Always"), "0ur", "Running", "True", "containers with unready status: [s]" },
+	{ "a sidecar alone keeps no pod alive", POD("Never"), "000", "Succeeded", "True", "" },
+	{ "how it ended does not matter", POD("Never"), "010", "Succeeded", "True", "" },
+	{ "how the others did does", POD("Never"), "001", "Failed", "True", "" },
+	{ "what runs is waited for", POD("Never"), "0r0", "Running", "True", "containers with unready status: [m]" },
+	{ "a new sandbox takes nothing back", POD("Always"), "xxx", "Running", "True", "containers with unready status: [s m]" },
+};
+/* clang-format on */
+
+static void put(struct pod_run *run, const char *name, enum container_role role, char state)
+{
+	struct container_run *c = pod_run_add_container(run, name);
+
+	c->role = role;
+	if (strchr("01x", state))
+		container_run_ended(c, json_pack("{s:i}", "exit_code", state == '1'));
+	else if (state != 'w')
+		c->state = CONTAINER_RUNNING;
+	c->stale = state == 'x';
+	c->probes[PROBE_STARTUP].defined = state == 'u';
+}
+
+Test(pod_status, init_containers_and_sidecars)
+{
+	const struct pod_status_env env = {NOW, "192.0.2.1", NOW_MS};
+
+	for (size_t i = 0; i < ARRAY_SIZE(inits); i++) {
+		_cleanup_(pods_freep) struct pods *pods = pods_new();
+		struct pod_run *run = pods_add(pods, "u1");
+		autojson *pod = json_like(inits[i].policy), *status = NULL, *o = NULL;
+		const char *phase, *initialized, *unready;
+
+		run->sandbox = SANDBOX_READY;
+		put(run, "i", CONTAINER_INIT, inits[i].states[0]);
+		put(run, "s", CONTAINER_SIDECAR, inits[i].states[1]);
+		put(run, "m", CONTAINER_MAIN, inits[i].states[2]);
+		status = pod_status(pod, run, &env);
+		o = json_pack("{s:O}", "status", status);
+		phase = json_path_str(status, "phase", "");
+		initialized = json_path_str(object_condition(o, "Initialized"), "status", "");
+		unready = json_path_str(object_condition(o, "Ready"), "message", "");
+		cr_expect(str_eq(phase, inits[i].phase) &&
+				  str_eq(initialized, inits[i].initialized) &&
+				  str_eq(unready, inits[i].unready),
+			  "%s (%s)\n got %s, %s, '%s'\nwant %s, %s, '%s'", inits[i].name,
+			  inits[i].states, phase, initialized, unready, inits[i].phase,
+			  inits[i].initialized, inits[i].unready);
+	}
+}
+
+/* clang-format off */
+static const struct { const char *name, *conditions, *status, *reason, *message; } gates[] = {
+	{ "a gate that nobody has set", "[]", "False", "ReadinessGatesNotReady",
+	  "corresponding condition of pod readiness gate \"x.io/lb\" does not exist." },
+	{ "one that is shut", "[{'type': 'x.io/lb', 'status': 'False'}]", "False", "ReadinessGatesNotReady",
+	  "the status of pod readiness gate \"x.io/lb\" is not \"True\", but False" },
+	{ "one that is open", "[{'type': 'x.io/lb', 'status': 'True'}]", "True", "", "" },
+};
+/* clang-format on */
+
+Test(pod_status, readiness_gates)
+{
+	const struct pod_status_env env = {NOW, "192.0.2.1", NOW_MS};
+
+	for (size_t i = 0; i < ARRAY_SIZE(gates); i++) {
+		_cleanup_(pods_freep) struct pods *pods = pods_new();
+		struct pod_run *run = pods_add(pods, "u1");
+		autojson *pod = json_like("{'spec': {'containers': [{'name': 'm'}],"
+					  " 'readinessGates': [{'conditionType': 'x.io/lb'}]}}");
+		autojson *status = NULL, *o = NULL;
+		const json_t *ready, *containers;
+
+		json_path_set_new(pod, "status.conditions", json_like(gates[i].conditions));
+		run->sandbox = SANDBOX_READY;
+		put(run, "m", CONTAINER_MAIN, 'r');
+		status = pod_status(pod, run, &env);
+		o = json_pack("{s:O}", "status", status);
+		ready = object_condition(o, "Ready");
+		containers = object_condition(o, "ContainersReady");
+		cr_expect_str_eq(json_path_str(containers, "status", ""), "True");
+		cr_expect_str_eq(json_path_str(ready, "status", ""), gates[i].status, "%s",
+				 gates[i].name);
+		cr_expect_str_eq(json_path_str(ready, "reason", ""), gates[i].reason, "%s",
+				 gates[i].name);
+		cr_expect_str_eq(json_path_str(ready, "message", ""), gates[i].message, "%s",
+				 gates[i].name);
+	}
+}
+
+Test(pod_status, a_deadline_shows_when_all_has_ended)
+{
+	const struct pod_status_env env = {NOW, "192.0.2.1", NOW_MS};
+	_cleanup_(pods_freep) struct pods *pods = pods_new();
+	struct pod_run *run = pods_add(pods, "u1");
+	autojson *pod = json_like("{'spec': {'containers': [{'name': 'm'}]}}");
+	autojson *before = NULL, *after = NULL;
+
+	run->sandbox = SANDBOX_READY;
+	run->deadline_ms = NOW_MS;
+	put(run, "m", CONTAINER_MAIN, 'r');
+	before = pod_status(pod, run, &env);
+	cr_expect_str_neq(json_path_str(before, "phase", ""), "Failed", "it still runs");
+	container_run_ended(run->containers, json_pack("{s:i}", "exit_code", 143));
+	after = pod_status(pod, run, &env);
+	cr_expect_str_eq(json_path_str(after, "phase", ""), "Failed");
+	cr_expect_str_eq(json_path_str(after, "reason", ""), "DeadlineExceeded");
+}
