@@ -155,7 +155,7 @@ class Instance:
     def remove(self):
         self.kill()
         done = subprocess.run([RECOND, "cleanup", "--state-dir", self.state, "--bridge", self.bridge,
-                               "--pod-cidr", self.cidr, "--yes"], text=True, capture_output=True, check=False)
+                               "--grace", "1s"], text=True, capture_output=True, check=False)
         return done.returncode, done.stdout + done.stderr
 
 
@@ -216,6 +216,8 @@ def main():
         print("skipped: needs root, crun and busybox")
         sys.exit(77)
     need(RECOND)
+    # Ended from outside, it still cleans up.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     before = snapshot([], SECTIONS)
     with Scratch("killer") as work:
         instance = Instance(work)
