@@ -8,6 +8,7 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -133,6 +134,16 @@ static int read_own_oom_score_adj(void)
 	return str_parse_i64(&v, text, -1000, 1000) < 0 ? 0 : (int)v;
 }
 
+static uint64_t read_missing_caps(void)
+{
+	uint64_t missing = 0;
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(cap_names); i++)
+		if (prctl(PR_CAPBSET_READ, i, 0, 0, 0) == 0)
+			missing |= SPEC_CAP(i);
+	return missing;
+}
+
 void spec_host_read(struct spec_host *ret)
 {
 	struct rlimit nofile = {0}, nproc = {0};
@@ -146,6 +157,7 @@ void spec_host_read(struct spec_host *ret)
 	*ret = (struct spec_host){
 		.nofile_max = nofile.rlim_max,
 		.nproc_max = nproc.rlim_max,
+		.caps_missing = read_missing_caps(),
 		/* Lowering needs CAP_SYS_RESOURCE, which a service normally lacks: never below our
 		   own. */
 		.oom_score_adj_min = read_own_oom_score_adj(),
@@ -223,8 +235,14 @@ static json_t *build_user(const struct spec *s)
 	return u;
 }
 
+static bool wants_all_caps(const struct spec *s)
+{
+	return s->privileged || s->caps == SPEC_CAPS_ALL;
+}
+
 static json_t *build_process(const struct spec *s)
 {
+	uint64_t caps = wants_all_caps(s) ? SPEC_CAPS_ALL & ~s->host.caps_missing : s->caps;
 	json_t *p = json_object();
 	int oom = s->oom_score_adj;
 
@@ -235,7 +253,7 @@ static json_t *build_process(const struct spec *s)
 	json_set(p, "args", list_array(&s->args));
 	json_set(p, "env", list_array(&s->env));
 	json_set(p, "cwd", json_text(s->cwd));
-	json_set(p, "capabilities", build_caps(s->privileged ? SPEC_CAPS_ALL : s->caps));
+	json_set(p, "capabilities", build_caps(caps));
 	json_set(p, "rlimits", build_rlimits(&s->host));
 	json_set(p, "noNewPrivileges", json_boolean(s->no_new_privileges && !s->privileged));
 	json_set(p, "oomScoreAdj", json_integer(oom));
@@ -382,6 +400,19 @@ static json_t *build_linux(const struct spec *s)
 	return l;
 }
 
+static int check_caps(const struct spec *s, struct err *err)
+{
+	if (wants_all_caps(s))
+		return 0;
+	for (unsigned int i = 0; i < ARRAY_SIZE(cap_names); i++)
+		if (s->caps & s->host.caps_missing & SPEC_CAP(i))
+			return err_invalid(
+				err,
+				"capability %s is not to be had: recond itself runs without it (CapabilityBoundingSet= of its service)",
+				cap_names[i]);
+	return 0;
+}
+
 static int check(const struct spec *s, struct err *err)
 {
 	size_t total = 0;
@@ -398,7 +429,7 @@ static int check(const struct spec *s, struct err *err)
 		if (s->mounts[i].destination[0] != '/')
 			return err_invalid(err, "mount path '%s' is not absolute",
 					   s->mounts[i].destination);
-	return 0;
+	return check_caps(s, err);
 }
 
 int spec_build(json_t **ret, const struct spec *s, struct err *err)

@@ -64,6 +64,7 @@ struct spec_device {
 struct spec_host {
 	uint64_t nofile_max;   /* hard RLIMIT_NOFILE of this process */
 	uint64_t nproc_max;    /* hard RLIMIT_NPROC of this process */
+	uint64_t caps_missing; /* not in this process's bounding set: nobody below it has them */
 	int oom_score_adj_min; /* nothing below this may be set */
 	bool cgroup_v2;        /* the memory controller is on cgroup v2 */
 	bool can_limit_swap;   /* memory and swap are accounted together */
@@ -120,6 +121,7 @@ void spec_host_read(struct spec_host *ret);
 
 /*
  * Build the document. 0 with *ret (owned by the caller), or -EINVAL with ERR: no command, a
- * relative path, too long a command or environment.
+ * relative path, too long a command or environment, a capability that the host does not have.
+ * What is privileged, or asks for all capabilities, gets all that there are.
  */
 int spec_build(json_t **ret, const struct spec *s, struct err *err);

@@ -182,6 +182,33 @@ Test(spec, what_cannot_be_built_is_refused)
 	spec_deinit(&s);
 }
 
+static size_t count_caps(const json_t *doc)
+{
+	return json_array_size(json_path(doc, "process.capabilities.bounding"));
+}
+
+Test(spec, capabilities_that_the_daemon_lacks)
+{
+	autojson *privileged = NULL, *all = NULL, *plain = NULL, *refused = NULL;
+	struct err err = {0};
+	struct spec s;
+
+	fill(&s);
+	s.host.caps_missing = SPEC_CAP(25) | SPEC_CAP(16);
+	cr_expect_eq(spec_build(&plain, &s, &err), 0, "none that it needs: %s", err.message);
+	s.privileged = true;
+	cr_expect_eq(spec_build(&privileged, &s, &err), 0, "%s", err.message);
+	cr_expect_eq(count_caps(privileged), 39, "privileged: got %zu", count_caps(privileged));
+	s.privileged = false;
+	s.caps = SPEC_CAPS_ALL;
+	cr_expect_eq(spec_build(&all, &s, &err), 0, "%s", err.message);
+	cr_expect_eq(count_caps(all), 39, "all: got %zu", count_caps(all));
+	s.caps = SPEC_CAPS_DEFAULT | SPEC_CAP(25);
+	cr_expect_eq(spec_build(&refused, &s, &err), -EINVAL);
+	cr_expect(strstr(err.message, "capability SYS_TIME is not to be had"), "%s", err.message);
+	spec_deinit(&s);
+}
+
 Test(spec, capability_names)
 {
 	cr_expect_eq(spec_cap_parse("CHOWN"), SPEC_CAP(0));
