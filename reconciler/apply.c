@@ -184,11 +184,11 @@ static int check_guard(struct application *x, struct err *err)
 	return err_set(
 		err, ERR_INVALID, EPERM, "PruneRefused",
 		"revision %s would delete %zu of the %zu objects of %s '%s'%s%s%s: put the files back, or confirm "
-		"with `recond approve %s`",
+		"with `recond approve %s`, or by starting recond with --confirm-prune %s",
 		x->app->revision, l.gone, l.total, x->app->present ? "app" : "source",
 		x->app->present ? x->app->name : x->app->source,
 		everything ? ", and leave nothing of source" : "", l.guarded ? ", with " : "",
-		l.guarded ? l.guarded : "", x->app->name);
+		l.guarded ? l.guarded : "", x->app->name, x->app->revision);
 }
 
 /* ---- checks before anything is written ---- */
