@@ -16,8 +16,6 @@
 #include "reconciler/ownership.h"
 #include "reconciler/sync_priv.h"
 
-#define GUARD_MIN_OBJECTS 10
-
 struct application {
 	struct reconciler *r;
 	struct app *app;
@@ -132,28 +130,65 @@ bool apply_elsewhere(struct reconciler *r, const struct app *app, const char *ke
 	return heir(r, app, key) != NULL;
 }
 
+/* What a revision would delete, of how many, and the first of it that is guarded by its kind. */
+struct losses {
+	size_t total, gone;
+	const char *guarded;
+};
+
+static void count_losses(struct application *x, const struct app *app, struct losses *l)
+{
+	json_t *entry;
+	size_t i;
+
+	json_array_foreach(ledger(app), i, entry) {
+		const char *key = json_string_value(entry);
+		bool stays = app == x->app && wanted(x->objects, key);
+		autofree char *kind = mem_strndup(key, strcspn(key, "/"));
+
+		l->total++;
+		if (stays || (app != x->app && app->present) || heir(x->r, app, key))
+			continue;
+		l->gone++;
+		if (app == x->app && !l->guarded && kind_is_guarded(kind))
+			l->guarded = key;
+	}
+}
+
+/* An app that left its source is counted with all apps of it: taking one of several out is no
+ * accident. */
+static struct losses losses(struct application *x)
+{
+	struct losses l = {0};
+
+	for (size_t i = 0; i < x->r->apps->n_apps; i++) {
+		const struct app *a = x->r->apps->apps[i];
+
+		if (a == x->app || (!x->app->present && str_eq(a->source, x->app->source)))
+			count_losses(x, a, &l);
+	}
+	return l;
+}
+
 static int check_guard(struct application *x, struct err *err)
 {
-	size_t total = json_array_size(ledger(x->app)), gone = 0, i;
+	struct losses l = losses(x);
 	bool everything = source_object_count(x->r, x->app->source) == 0;
-	json_t *entry;
+	bool most = l.gone >= KIND_GUARD_MIN_OBJECTS && l.gone * 2 > l.total;
 
-	json_array_foreach(ledger(x->app), i, entry) {
-		const char *key = json_string_value(entry);
-
-		gone += !wanted(x->objects, key) && !heir(x->r, x->app, key);
-	}
-	if (gone == 0 || str_eq(x->r->confirm_prune, x->app->revision) ||
+	if (l.gone == 0 || str_eq(x->r->confirm_prune, x->app->revision) ||
 	    str_eq(json_path_str(x->app->doc, "approved", ""), x->app->revision))
 		return 0;
-	if (!everything && (total < GUARD_MIN_OBJECTS || gone * 2 <= total))
+	if (!everything && !most && !l.guarded)
 		return 0;
 	return err_set(
 		err, ERR_INVALID, EPERM, "PruneRefused",
-		"revision %s would delete %zu of the %zu objects of app '%s'%s: put the files back, or confirm "
-		"by starting recond with --confirm-prune %s",
-		x->app->revision, gone, total, x->app->name,
-		everything ? ", and leave nothing of source" : "", x->app->revision);
+		"revision %s would delete %zu of the %zu objects of %s '%s'%s%s%s: put the files back, or confirm "
+		"with `recond approve %s`, or by starting recond with --confirm-prune %s",
+		x->app->revision, l.gone, l.total, x->app->present ? "app" : "source",
+		x->app->present ? x->app->name : x->app->source,
+		everything ? ", and leave nothing of source" : "", l.guarded ? ", with " : "",
+		l.guarded ? l.guarded : "", x->app->name, x->app->revision);
 }
 
 /* ---- checks before anything is written ---- */

@@ -82,6 +82,17 @@ const struct kind_info *kind_info(enum kind kind)
 	return &kinds[kind];
 }
 
+bool kind_is_guarded(const char *name)
+{
+	static const char *const guarded[] = {"Namespace", "PersistentVolumeClaim"};
+
+	for (size_t i = 0; i < sizeof(guarded) / sizeof(guarded[0]); i++) {
+		if (str_eq(guarded[i], name))
+			return true;
+	}
+	return false;
+}
+
 int kind_lookup(enum kind *ret, const char *api_version, const char *name)
 {
 	assert(ret && api_version && name);

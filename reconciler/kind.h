@@ -43,6 +43,15 @@ struct kind_info {
 const struct kind_info *kind_info(enum kind kind);
 
 /*
+ * Does deleting an object of the kind NAME take along more than the object (what is in a Namespace,
+ * what is stored in a claim)? A revision that does so has to be confirmed.
+ */
+bool kind_is_guarded(const char *name);
+
+/* The fewest objects whose loss has to be confirmed when it is more than half of all. */
+#define KIND_GUARD_MIN_OBJECTS 2
+
+/*
  * The kind of an apiVersion and kind as written in a manifest: 1 with *ret, or 0 when it is not one
  * of ours.
  */

@@ -188,31 +188,71 @@ static bool is_pruned(struct computation *c, const char *app, const char *key, c
 	       !object_controller_ref(live) && !json_object_get(c->desired, key);
 }
 
-/* What APP owns, and what of it the revision no longer has. */
-static void prune(struct computation *c, struct plan_app *app)
+struct losses {
+	size_t total, gone;
+	bool guarded; /* one of APP's own is of a guarded kind */
+};
+
+static bool is_present(const struct computation *c, const char *app)
 {
-	size_t owned = 0, gone = 0;
-	bool everything = c->n_desired == 0;
+	const json_t *a;
+	size_t i;
+
+	json_array_foreach(c->input->apps, i, a) {
+		if (str_eq(json_path_str(a, "name", ""), app))
+			return true;
+	}
+	return false;
+}
+
+/* What is lost of APP, or, when that left its source, of all that the source has. */
+static struct losses losses(struct computation *c, const char *app)
+{
+	bool whole_source = !is_present(c, app);
+	struct losses l = {0};
 	const json_t *live;
 	const char *key;
 
 	json_object_foreach(c->live, key, live) {
-		owned += str_eq(object_annotation(live, ANNOTATION_APP), app->name) &&
-			 !object_controller_ref(live);
-		if (!is_pruned(c, app->name, key, live))
+		const char *owner = object_annotation(live, ANNOTATION_APP) ?: "";
+		bool own = str_eq(owner, app);
+		const char *source = json_string_value(json_object_get(c->sources, owner));
+
+		if (object_controller_ref(live) ||
+		    (!own && (!whole_source || !str_eq(source, c->input->source))))
 			continue;
-		gone++;
-		(void)plan_change_add(app, PLAN_DELETE, live);
+		l.total++;
+		if (!is_pruned(c, owner, key, live) || (!own && is_present(c, owner)))
+			continue;
+		l.gone++;
+		l.guarded |= own && kind_is_guarded(kind_info(object_kind(live))->name);
 	}
-	if (gone == 0 || c->input->confirm_prune)
+	return l;
+}
+
+/* What of APP the revision no longer has. */
+static void prune(struct computation *c, struct plan_app *app)
+{
+	struct losses l = losses(c, app->name);
+	bool everything = c->n_desired == 0, present = is_present(c, app->name);
+	const json_t *live;
+	const char *key;
+
+	json_object_foreach(c->live, key, live) {
+		if (is_pruned(c, app->name, key, live))
+			(void)plan_change_add(app, PLAN_DELETE, live);
+	}
+	if (l.gone == 0 || c->input->confirm_prune)
 		return;
-	if (!everything && (owned < PLAN_GUARD_MIN_OBJECTS || gone * 2 <= owned))
+	if (!everything && !l.guarded && (l.gone < KIND_GUARD_MIN_OBJECTS || l.gone * 2 <= l.total))
 		return;
 	add_error(app, "prune",
 		  mem_asprintf(
-			  "would delete %zu of the %zu objects of app '%s'%s: put the files back, "
+			  "would delete %zu of the %zu objects of %s '%s'%s%s: put the files back, "
 			  "or confirm with --confirm-prune",
-			  gone, owned, app->name,
+			  l.gone, l.total, present ? "app" : "source",
+			  present ? app->name : c->input->source,
+			  l.guarded ? ", with a Namespace or claim" : "",
 			  everything ? ", and leave nothing of the source" : ""));
 }
 

@@ -13,8 +13,6 @@
 #include "base/strbuf.h"
 #include "reconciler/kind.h"
 
-#define PLAN_GUARD_MIN_OBJECTS 10
-
 enum plan_action {
 	PLAN_BUILD,   /* an image is built */
 	PLAN_CREATE,  /* it is not there */

@@ -380,6 +380,7 @@ Test(scenarios, recreate_never_runs_old_and_new_together)
 
 Test(scenarios, a_deleted_namespace_takes_its_contents_along)
 {
+	struct err err = {0};
 	json_t *d = world_deployment("web", "web:1", 2), *keep = one_app("web:2", 1);
 	json_t *ns = json_pack("{s:s, s:s, s:{s:s}}", "apiVersion", "v1", "kind", "Namespace",
 			       "metadata", "name", "crm");
@@ -391,6 +392,9 @@ Test(scenarios, a_deleted_namespace_takes_its_contents_along)
 	cr_assert_str_eq(world_app_phase(w, "crm"), "Verified");
 	world_push(w, one_app("web:2", 1));
 	world_run(w, 60000);
+	cr_assert_str_eq(world_app_reason(w, "crm"), "PruneRefused", "a Namespace is asked about");
+	cr_assert(world_act(w, "crm", "approve", NULL, &err) == 0, "%s", err.message);
+	world_run(w, 60000);
 	cr_assert_null(store_get(world_store(w), KIND_NAMESPACE, NULL, "crm"));
 	cr_assert_eq(count(KIND_POD), 1);
 	cr_assert_null(store_get(world_store(w), KIND_APP, NULL, "crm"));
@@ -399,6 +403,7 @@ Test(scenarios, a_deleted_namespace_takes_its_contents_along)
 Test(scenarios, a_namespace_that_comes_back_is_filled_when_the_old_one_is_gone)
 {
 	json_t *d = world_deployment("web", "web:1", 2);
+	struct err err = {0};
 
 	json_path_set_new(d, "metadata.namespace", json_text("crm"));
 	for (int i = 0; i < 3; i++) { /* with its Namespace, without, and with it again */
@@ -411,6 +416,10 @@ Test(scenarios, a_namespace_that_comes_back_is_filled_when_the_old_one_is_gone)
 							"crm"));
 		world_push(w, app);
 		world_run(w, i == 1 ? 200 : 60000);
+		if (i != 1)
+			continue;
+		cr_assert(world_act(w, "shop", "approve", NULL, &err) == 0, "%s", err.message);
+		world_run(w, 200);
 	}
 	json_decref(d);
 	expect_app("Verified", "");

@@ -279,6 +279,9 @@ static void end_well(struct story *s)
 	}
 	story_push(s);
 	settle(s);
+	for (int i = 0; i < STORY_APPS; i++) /* what it takes away is meant */
+		story_ask(s, i, "approve");
+	settle(s);
 	check_rest(s, -1);
 }
 

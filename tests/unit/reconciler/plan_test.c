@@ -163,7 +163,10 @@ static const struct {
 } guards[] = {
 	{ "ten objects may lose half", 10, 5, false, false },
 	{ "ten objects may not lose six", 10, 4, false, true },
-	{ "nine objects may lose eight", 9, 1, false, false },
+	{ "nine objects may not lose five", 9, 4, false, true },
+	{ "three objects may lose one", 3, 2, false, false },
+	{ "three objects may not lose two", 3, 1, false, true },
+	{ "one of one is nothing left", 1, 0, false, true },
 	{ "nothing may be left of nothing", 2, 0, false, true },
 	{ "a confirmation lets it all go", 12, 0, true, false },
 	{ "what stays needs no confirmation", 12, 12, false, false },
