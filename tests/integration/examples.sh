@@ -71,6 +71,10 @@ status=0
 grep -q 'nothing to do' "$T/plan" || fail "dry run: $(cat "$T/plan")"
 ok "a dry run has nothing to do"
 
+approved_or_gone() {
+	rc approve "$1" >/dev/null 2>&1 || ! rc get app "$1" >/dev/null 2>&1
+}
+
 crm=$(rc get pod crm-pod -o yaml | awk '$1 == "uid:" { print $2; exit }')
 rm -r "$SRC/hello"
 wait_until 30 no_pods_of default app=hello
@@ -80,6 +84,9 @@ wait_until 10 app_is_gone hello
 ok "an app that leaves the source takes its own pods along and no others"
 
 rm -r "$SRC/clock" "$SRC/crm" "$SRC/primes" "$SRC/journal"
+for app in clock crm primes journal; do # most of the source: confirmed one by one
+	wait_until 10 approved_or_gone "$app"
+done
 wait_until 30 no_pods_of clock app=clock
 wait_until 30 no_pods_of default app=crm-pod
 wait_until 30 no_pods_of default app=primes
