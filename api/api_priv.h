@@ -41,4 +41,6 @@ void write_delete(struct api *api, const struct request *req, struct reply *ret)
 void write_scale_get(struct api *api, const struct request *req, struct reply *ret);
 void write_scale(struct api *api, const struct request *req, struct reply *ret);
 void resource_prune(struct api *api, const struct request *req, struct reply *ret);
+void app_action(struct api *api, const struct request *req, struct reply *ret);
+void app_history(struct api *api, const struct request *req, struct reply *ret);
 void podlog_get(struct api *api, const struct request *req, struct reply *ret);

@@ -35,6 +35,7 @@ struct request {
 	char plural[64];
 	char ns[64];
 	char name[256];
+	char sub[32];
 };
 
 /* The value of query parameter NAME, NULL when absent. */

@@ -29,6 +29,8 @@ static const struct route routes[] = {
 	{ "/apis/recond.dev/v1/localimages", READ, ROUTE_OPERATOR, resource_local_images },
 	{ "/apis/recond.dev/v1/localimages/prune", READ, ROUTE_OPERATOR, resource_prune },
 	{ "/apis/recond.dev/v1/localimages/prune", ROUTE_POST, ROUTE_OPERATOR, resource_prune },
+	{ "/apis/recond.dev/v1/apps/{name}/history", READ, ROUTE_OPERATOR, app_history },
+	{ "/apis/recond.dev/v1/apps/{name}/{sub}", ROUTE_POST, ROUTE_OPERATOR, app_action },
 	{ "/api/v1/{plural}", READ, ROUTE_OPERATOR, resource_list },
 	{ "/api/v1/{plural}", ROUTE_POST, ROUTE_OPERATOR, write_create },
 	{ "/api/v1/{plural}/{name}", READ, ROUTE_OPERATOR, resource_get },
@@ -72,6 +74,7 @@ static char *variable(struct request *r, const char *word, size_t n, size_t *ret
 		{"{plural}", r->plural, sizeof(r->plural)},
 		{"{ns}", r->ns, sizeof(r->ns)},
 		{"{name}", r->name, sizeof(r->name)},
+		{"{sub}", r->sub, sizeof(r->sub)},
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(variables); i++) {
@@ -102,7 +105,7 @@ static bool pattern_fits(struct request *r, const char *pattern)
 {
 	const char *path = r->path;
 
-	r->group[0] = r->version[0] = r->plural[0] = r->ns[0] = r->name[0] = '\0';
+	r->group[0] = r->version[0] = r->plural[0] = r->ns[0] = r->name[0] = r->sub[0] = '\0';
 	while (*pattern == '/' && *path == '/') {
 		size_t word_n = strcspn(++pattern, "/");
 		size_t n = strcspn(++path, "/");

@@ -31,8 +31,8 @@ enum route_rule {
 typedef void (*route_fn)(struct api *api, const struct request *request, struct reply *ret);
 
 struct route {
-	const char *
-		pattern; /* segments; {group} {version} {plural} {ns} {name} take any one segment */
+	const char *pattern; /* segments; {group} {version} {plural} {ns} {name} {sub} take any one
+				segment */
 	unsigned int verbs;
 	enum route_rule rule;
 	route_fn handle;

@@ -21,7 +21,7 @@
 #define ROUNDS 3 /* the median counts */
 #define IDLE_RUNS 100000
 
-enum answer_type { SANDBOX, START, EXIT, GONE, DECODED };
+enum answer_type { SANDBOX, START, EXIT, GONE, DECODED, CHECK };
 
 struct answer {
 	enum answer_type type;
@@ -35,6 +35,7 @@ struct host {
 	size_t first, n, cap;
 	json_t *apps; /* name -> array of objects */
 	unsigned int revision;
+	bool probed; /* readiness and liveness of every container, every ten seconds */
 	struct store *store;
 	struct reconciler *r;
 };
@@ -106,14 +107,23 @@ static void port_pod_down(void *data, const char *uid)
 	owe(data, GONE, uid, NULL, 0);
 }
 
-static void port_notify(void *data UNUSED, const char *source UNUSED, const json_t *event UNUSED)
-{
-}
-
 static bool port_container_lives(void *data UNUSED, const char *uid UNUSED, const char *name UNUSED,
 				 unsigned int attempt UNUSED)
 {
 	return true;
+}
+
+static void port_check(void *data, const char *id, const json_t *request UNUSED)
+{
+	owe(data, CHECK, id, NULL, 0);
+}
+
+static void port_check_cancel(void *data UNUSED, const char *id UNUSED)
+{
+}
+
+static void port_notify(void *data UNUSED, const char *source UNUSED, const json_t *event UNUSED)
+{
 }
 
 static const struct ports ports = {
@@ -128,6 +138,8 @@ static const struct ports ports = {
 	.container_signal = port_container_signal,
 	.pod_down = port_pod_down,
 	.container_lives = port_container_lives,
+	.check = port_check,
+	.check_cancel = port_check_cancel,
 	.notify = port_notify,
 };
 
@@ -171,6 +183,8 @@ static void answer(struct host *h, const struct answer *a)
 	case DECODED:
 		result = decoded(h->apps);
 		return reconciler_decoded(h->r, a->id, a->name, result, NULL);
+	case CHECK:
+		return reconciler_check_done(h->r, a->id, true, "");
 	}
 }
 
@@ -253,6 +267,16 @@ static json_t *deployment(int number, const char *image)
 	return d;
 }
 
+static json_t *probed_deployment(int number, const char *image)
+{
+	json_t *d = deployment(number, image);
+	json_t *c = json_path(d, "spec.template.spec.containers.[0]");
+
+	json_set(c, "readinessProbe", json_pack("{s:{s:i}}", "httpGet", "port", 80));
+	json_set(c, "livenessProbe", json_pack("{s:{s:[s]}}", "exec", "command", "true"));
+	return d;
+}
+
 static void push(struct host *h)
 {
 	autofree char *revision = mem_asprintf("rev-%u", ++h->revision);
@@ -273,6 +297,7 @@ static void set_image(struct host *h, int number, bool one_app, const char *imag
 {
 	autofree char *name = one_app ? mem_strdup("all") : mem_asprintf("app-%d", number);
 	json_t *objects = json_object_get(h->apps, name);
+	json_t *d = h->probed ? probed_deployment(number, image) : deployment(number, image);
 	size_t at = one_app ? (size_t)number : 0;
 
 	if (!objects) {
@@ -280,9 +305,9 @@ static void set_image(struct host *h, int number, bool one_app, const char *imag
 		json_set(h->apps, name, objects);
 	}
 	if (at < json_array_size(objects))
-		json_array_set_new(objects, at, deployment(number, image));
+		json_array_set_new(objects, at, d);
 	else
-		json_array_append_new(objects, deployment(number, image));
+		json_array_append_new(objects, d);
 }
 
 static double cpu_us(void)
@@ -315,7 +340,7 @@ static void expect_rest(struct host *h, int n, const char *when)
 	exit(EXIT_FAILURE);
 }
 
-enum row { CREATE, ROLLOUT, SCALE, CRASH, HOUR, NOTHING, ROWS };
+enum row { CREATE, ROLLOUT, SCALE, CRASH, HOUR, NOTHING, PROBES, ROWS };
 
 /* clang-format off */
 static const char *const rows[ROWS] = {
@@ -325,6 +350,7 @@ static const char *const rows[ROWS] = {
 	[CRASH]   = "one container ends and is started again (us)",
 	[HOUR]    = "an hour in which nothing happens (us)",
 	[NOTHING] = "a look at an empty queue (ns)",
+	[PROBES]  = "a second of two probes per pod every ten (us)",
 };
 /* clang-format on */
 
@@ -342,6 +368,25 @@ static void crash(struct host *h)
 	autojson *pods = store_list(h->store, KIND_POD, NULL);
 
 	owe(h, EXIT, object_uid(json_array_get(pods, 4)), "main", 0);
+}
+
+/* Per second, when all probes go well. */
+static double probes(int n, bool one_app)
+{
+	struct host *h = host_new();
+	double t;
+
+	h->probed = true;
+	for (int i = 0; i < n; i++)
+		set_image(h, i, one_app, "web:1");
+	push(h);
+	settle(h, 300000);
+	expect_rest(h, n, "with probes");
+	t = cpu_us();
+	settle(h, 100000);
+	t = (cpu_us() - t) / 100;
+	host_free(h);
+	return t;
 }
 
 /* One round on N Deployments: figures into RET. */
@@ -386,6 +431,7 @@ static void one_round(double ret[ROWS], int n, bool one_app)
 		run(h);
 	ret[NOTHING] = (cpu_us() - t) * 1000 / IDLE_RUNS;
 	host_free(h);
+	ret[PROBES] = probes(n, one_app);
 }
 
 static int compare_double(const void *a, const void *b)

@@ -25,6 +25,11 @@ int cli_rollout(const struct command_line *line);
 /* recond delete: objects, by name or label. */
 int cli_delete(const struct command_line *line);
 
+/* recond history, diff, undo, retry, pause, resume, approve, undelete: what people ask of apps. */
+int cli_history(const struct command_line *line);
+int cli_diff(const struct command_line *line);
+int cli_app_action(const struct command_line *line);
+
 /* recond images: what is in the local image store. */
 int cli_images(const struct command_line *line);
 

@@ -67,7 +67,7 @@ static void init_view(struct table_view *v, const struct get *g, enum kind kind)
 
 static void print_table(struct get *g, enum kind kind, const json_t *table)
 {
-	_cleanup_(table_view_deinit) struct table_view view;
+	_cleanup_(table_view_deinit) struct table_view view = {};
 	autostrbuf out = STRBUF_INIT;
 	size_t n = json_array_size(json_object_get(table, "rows"));
 

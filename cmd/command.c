@@ -35,6 +35,7 @@ static const struct command_option_info options[COMMAND_OPTION_N_] = {
 	[COMMAND_BRIDGE] = { 0, "bridge", "NAME", "its bridge, where the run directory does not tell any more" },
 	[COMMAND_GRACE] = { 0, "grace", "DURATION", "the time containers have to end: 30s, 0 (default: 10s)" },
 	[COMMAND_PURGE] = { 0, "purge", NULL, "remove the state too: objects, images, logs" },
+	[COMMAND_TO] = { 0, "to", "N", "the number in the history to go back to (default: the last good one)" },
 	[COMMAND_REPLICAS] = { 0, "replicas", "N", "how many pods" },
 	[COMMAND_ALL] = { 0, "all", NULL, "all of them: of a kind in the namespace, or images with a name, too" },
 	[COMMAND_CASCADE] = { 0, "cascade", "HOW", "what becomes of dependents: background (default), foreground, orphan" },
@@ -73,6 +74,50 @@ static const struct command_example logs_examples[] = {
 	{"recond logs -f deploy/web", "follow one pod of a deployment"},
 	{"recond logs -p web-6d4b7-x2lq9", "why it crashed: the run before"},
 	{"recond logs --tail 20 --since 5m -c sidecar web-6d4b7-x2lq9", "the end of it"},
+	{NULL, NULL},
+};
+
+static const struct command_example history_examples[] = {
+	{"recond history shop", "what of shop was rolled out, and how that ended"},
+	{"recond history shop -o json", "with all objects, for programs"},
+	{NULL, NULL},
+};
+
+static const struct command_example diff_examples[] = {
+	{"recond diff shop@3 shop@5", "what changed from the third to the fifth"},
+	{"recond diff shop@5", "what changed since the fifth"},
+	{NULL, NULL},
+};
+
+static const struct command_example undo_examples[] = {
+	{"recond undo shop", "back to the last good set before this one"},
+	{"recond undo shop --to 3", "back to the third"},
+	{NULL, NULL},
+};
+
+static const struct command_example retry_examples[] = {
+	{"recond retry shop", "try again what is held"},
+	{NULL, NULL},
+};
+
+static const struct command_example pause_examples[] = {
+	{"recond pause shop", "newer revisions of shop wait"},
+	{NULL, NULL},
+};
+
+static const struct command_example resume_examples[] = {
+	{"recond resume shop", "shop follows its source again"},
+	{NULL, NULL},
+};
+
+static const struct command_example approve_examples[] = {
+	{"recond approve shop", "confirm what shop is held for"},
+	{"recond approve shop 3f2a9c1", "only if that is still its revision"},
+	{NULL, NULL},
+};
+
+static const struct command_example undelete_examples[] = {
+	{"recond undelete shop", "bring back an app deleted within the last hour"},
 	{NULL, NULL},
 };
 
@@ -201,6 +246,108 @@ static const struct command commands[] = {
 		.min_args = 2,
 		.max_args = COMMAND_ARGS_MAX,
 		.run = cli_rollout,
+	},
+	{
+		.name = "history",
+		.args = "APP",
+		.summary = "show what of an app was rolled out",
+		.details =
+			"Shows the sets of an app that were rolled out, oldest first, and how each ended: Verified, Held, Superseded, Undone. The number is what diff and undo take. The last 20 are kept, and what a rollback needs.",
+		.outputs = "json",
+		.options = COMMON | BIT(COMMAND_OUTPUT) | BIT(COMMAND_NO_HEADERS),
+		.examples = history_examples,
+		.min_args = 1,
+		.max_args = 1,
+		.run = cli_history,
+	},
+	{
+		.name = "diff",
+		.args = "APP@N [APP@N]",
+		.summary = "compare two entries of an app's history",
+		.details =
+			"Shows the difference of two entries of the history, object by object; with one, to the newest. Values of Secrets are hidden. Exit status: 0 no difference, 1 different.",
+		.options = COMMON,
+		.examples = diff_examples,
+		.min_args = 1,
+		.max_args = 2,
+		.run = cli_diff,
+	},
+	{
+		.name = "undo",
+		.args = "APP",
+		.summary = "go back to an older set of an app",
+		.details =
+			"Puts an older set that was up back, whole: objects, configuration, images. The app is held on it until its source has a new input, or until it is retried.",
+		.outputs = "json",
+		.options = COMMON | BIT(COMMAND_TO) | BIT(COMMAND_OUTPUT),
+		.examples = undo_examples,
+		.min_args = 1,
+		.max_args = 1,
+		.run = cli_app_action,
+	},
+	{
+		.name = "retry",
+		.args = "APP",
+		.summary = "try again what an app is held for",
+		.details =
+			"Tries the newest revision of a held app again, although its input did not change.",
+		.outputs = "json",
+		.options = COMMON | BIT(COMMAND_OUTPUT),
+		.examples = retry_examples,
+		.min_args = 1,
+		.max_args = 1,
+		.run = cli_app_action,
+	},
+	{
+		.name = "pause",
+		.args = "APP",
+		.summary = "let newer revisions of an app wait",
+		.details =
+			"Stops following the source of an app: newer revisions wait, and what is changed by hand stays. A rollout that has begun goes on to its end.",
+		.outputs = "json",
+		.options = COMMON | BIT(COMMAND_OUTPUT),
+		.examples = pause_examples,
+		.min_args = 1,
+		.max_args = 1,
+		.run = cli_app_action,
+	},
+	{
+		.name = "resume",
+		.args = "APP",
+		.summary = "follow the source of an app again",
+		.details = "Ends a pause: the newest revision is rolled out.",
+		.outputs = "json",
+		.options = COMMON | BIT(COMMAND_OUTPUT),
+		.examples = resume_examples,
+		.min_args = 1,
+		.max_args = 1,
+		.run = cli_app_action,
+	},
+	{
+		.name = "approve",
+		.args = "APP [REVISION]",
+		.summary = "confirm what an app waits for",
+		.details =
+			"Confirms the deletions of a revision that would remove much, or going back over a step that cannot be undone. `recond status` says what an app waits for.",
+		.outputs = "json",
+		.options = COMMON | BIT(COMMAND_OUTPUT),
+		.examples = approve_examples,
+		.min_args = 1,
+		.max_args = 2,
+		.run = cli_app_action,
+	},
+	{
+		.name = "undelete",
+		.args = "APP",
+		.summary = "bring back a deleted app",
+		.details =
+			"Brings back an app that left its source within the last hour, as it was when it was up. It is held so until its source has it again.",
+		.outputs = "json",
+		.options = COMMON | BIT(COMMAND_OUTPUT),
+		.examples = undelete_examples,
+		.min_args = 1,
+		.max_args = 1,
+		.run = cli_app_action,
 	},
 	{
 		.name = "delete",

@@ -256,6 +256,8 @@ static void document_decode(struct manifest_state *s, size_t app, const char *fi
 		list_decode(s, app, &at, j);
 	else if (!kind_lookup(&kind, json_string_value(api_version), json_string_value(name)))
 		unknown_kind(s, a, &at, json_string_value(api_version), json_string_value(name));
+	else if (kind == KIND_APP && !s->input->configuration)
+		manifest_settings_decode(a, &at, j);
 	else if (!is_own(s, kind))
 		misplaced_kind(s, a, &at, kind);
 	else
@@ -371,6 +373,8 @@ static json_t *app_json(struct manifest_state *s, size_t app)
 	json_set(j, "objects", a->errors.n ? json_array() : objects_json(s, app));
 	json_set(j, "errors", findings_to_json(&a->errors));
 	json_set(j, "notes", notes);
+	if (a->settings)
+		json_set(j, "settings", json_incref(a->settings));
 	return j;
 }
 
@@ -384,6 +388,7 @@ static void state_deinit(struct manifest_state *s)
 	for (size_t i = 0; i < s->n_apps; i++) {
 		findings_deinit(&s->apps[i].errors);
 		findings_deinit(&s->apps[i].notes);
+		json_decref(s->apps[i].settings);
 	}
 	free(s->objects);
 	free(s->apps);

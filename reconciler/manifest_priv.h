@@ -25,6 +25,7 @@ struct manifest_app_state {
 	const struct manifest_app *input;
 	struct findings errors;
 	struct findings notes;
+	json_t *settings;    /* of its App object: annotation to value; NULL without one */
 	size_t n_left_alone; /* files and documents that are no Kubernetes objects */
 };
 
@@ -41,6 +42,10 @@ struct manifest_state {
 	size_t files;
 	size_t bytes;
 };
+
+/* Read the App object J: settings of the app A, or errors. */
+void manifest_settings_decode(struct manifest_app_state *a, const struct finding_place *at,
+			      const json_t *j);
 
 /* Append an object; FILE is copied, OBJECT stolen. Borrowed until the next append. */
 struct manifest_object *manifest_object_add(struct manifest_state *s, size_t app, const char *file,

@@ -164,8 +164,10 @@ int store_db_open(struct store_db **ret, uint64_t *ret_rv, const char *path,
 	uint64_t rv = 0;
 	int r;
 
-	if (sqlite3_open_v2(path, &db->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, NULL) !=
-	    SQLITE_OK)
+	/* One thread: no locks around every call. */
+	if (sqlite3_open_v2(path, &db->db,
+			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
+			    NULL) != SQLITE_OK)
 		return db_error(db, err, path);
 	r = db_prepare_schema(db, err);
 	if (r < 0)

@@ -23,6 +23,38 @@ _recond() {
 		options='--namespace --timeout --no-wait --socket --help'
 		outputs=''
 		words='' ;;
+	history)
+		options='--output --no-headers --socket --help'
+		outputs='json'
+		words='' ;;
+	diff)
+		options='--socket --help'
+		outputs=''
+		words='' ;;
+	undo)
+		options='--output --to --socket --help'
+		outputs='json'
+		words='' ;;
+	retry)
+		options='--output --socket --help'
+		outputs='json'
+		words='' ;;
+	pause)
+		options='--output --socket --help'
+		outputs='json'
+		words='' ;;
+	resume)
+		options='--output --socket --help'
+		outputs='json'
+		words='' ;;
+	approve)
+		options='--output --socket --help'
+		outputs='json'
+		words='' ;;
+	undelete)
+		options='--output --socket --help'
+		outputs='json'
+		words='' ;;
 	delete)
 		options='--namespace --selector --output --timeout --all --cascade --grace-period --force --ignore-not-found --no-wait --socket --help'
 		outputs='name'
@@ -46,14 +78,14 @@ _recond() {
 	help)
 		options='--help'
 		outputs=''
-		words='get status logs scale rollout delete images cleanup version completion help' ;;
+		words='get status logs scale rollout history diff undo retry pause resume approve undelete delete images cleanup version completion help' ;;
 	*)
 		options='--config --sources-dir --state-dir --run-dir --socket --socket-group --bridge --pod-cidr --cgroup-parent --image-gc --log-level --confirm-prune --dry-run --output --check-config --help --version'
 		outputs='text json'
 		words='' ;;
 	esac
 	if [ "$COMP_CWORD" = 1 ]; then
-		words='get status logs scale rollout delete images cleanup version completion help'
+		words='get status logs scale rollout history diff undo retry pause resume approve undelete delete images cleanup version completion help'
 	fi
 	case $prev in
 	-o|--output) mapfile -t COMPREPLY < <(compgen -W "$outputs" -- "$cur"); return ;;

@@ -12,6 +12,7 @@
 #include "reconciler/controllers/pod_plan.h"
 #include "reconciler/controllers/pod_request.h"
 #include "reconciler/controllers/rolling.h"
+#include "reconciler/drift.h"
 #include "reconciler/effects_priv.h"
 #include "reconciler/object.h"
 #include "reconciler/sync.h"
@@ -33,6 +34,7 @@ enum breach {
 	BREACH_SILENCE,
 	BREACH_DISK,
 	BREACH_ORPHANS,
+	BREACH_DRIFT,
 	BREACH_N_,
 };
 
@@ -52,6 +54,7 @@ static const struct {
 	[BREACH_ATTEMPT] = { "start-repeated",           "no_attempt_starts_twice" },
 	[BREACH_SILENCE] = { "never-asked-again",        "comes_to_rest_where_it_should" },
 	[BREACH_DISK]    = { "commit-not-durable",       "acknowledged_is_durable" },
+	[BREACH_DRIFT]   = { "drift-kept",               "record_is_what_runs" },
 	[BREACH_ORPHANS] = { "orphans-left",             "objects_have_owners" },
 };
 /* clang-format on */
@@ -82,6 +85,8 @@ int __wrap_pod_request_container(json_t **ret, const json_t *pod, const json_t *
 				 const struct pod_request_env *env, struct err *err);
 void __real_effects_ask_again(struct reconciler *r, const char *key);
 void __wrap_effects_ask_again(struct reconciler *r, const char *key);
+void __real_drift_queue(struct reconciler *r, const struct store_event *event);
+void __wrap_drift_queue(struct reconciler *r, const struct store_event *event);
 void __real_garbage_orphans_reconcile(struct reconciler *r, const char *key);
 void __wrap_garbage_orphans_reconcile(struct reconciler *r, const char *key);
 
@@ -171,6 +176,12 @@ void __wrap_effects_ask_again(struct reconciler *r, const char *key)
 {
 	if (breach != BREACH_SILENCE)
 		__real_effects_ask_again(r, key);
+}
+
+void __wrap_drift_queue(struct reconciler *r, const struct store_event *event)
+{
+	if (breach != BREACH_DRIFT)
+		__real_drift_queue(r, event);
 }
 
 void __wrap_garbage_orphans_reconcile(struct reconciler *r, const char *key)

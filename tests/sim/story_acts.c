@@ -232,7 +232,7 @@ static void edit_by_hand(struct story *s)
 
 void story_interfere(struct story *s)
 {
-	static void (*const ways[])(struct story *) = {delete_pod, delete_object};
+	static void (*const ways[])(struct story *) = {delete_pod, delete_object, edit_by_hand};
 
 	ways[story_pick(s, ARRAY_SIZE(ways))](s);
 }

@@ -23,7 +23,7 @@ static char *example_path(const char *pattern)
 		const char *value;
 	} values[] = {
 		{"{group}", "apps"}, {"{version}", "v1"}, {"{plural}", "deployments"},
-		{"{ns}", "default"}, {"{name}", "web"},
+		{"{ns}", "default"}, {"{name}", "web"},   {"{sub}", "retry"},
 	};
 	autostrbuf path = STRBUF_INIT;
 

@@ -59,9 +59,9 @@ static const json_t *everything(void)
 }
 
 static const char *const cases[] = {
-	"slides",  "defaults", "errors",       "unsupported", "volumes",
-	"kinds",   "checks",   "checks_right", "rules",       "secret",
-	"service", "image",    "job",          "jobs-wrong",  NULL,
+	"slides", "defaults",     "errors",   "unsupported", "volumes", "kinds",
+	"checks", "checks_right", "rules",    "secret",      "service", "image",
+	"job",    "jobs-wrong",   "settings", NULL,
 };
 
 Test(manifest, golden)
