@@ -159,7 +159,9 @@ static int mount_by_fsopen(const struct overlay_spec *s, const char *source, int
 
 	if (fs < 0)
 		return errno == ENOSYS ? -EOPNOTSUPP : err_errno(err, errno, "open overlay");
-	if (set_dir(fs, "lowerdir+", s->lower_fds[0]) == -EINVAL)
+	/* Before 6.5 overlay collects whatever it is told and looks at it only when it mounts. */
+	if (set_string(fs, "no-such-option", "x") == 0 ||
+	    set_dir(fs, "lowerdir+", s->lower_fds[0]) == -EINVAL)
 		return -EOPNOTSUPP;
 	(void)mem_close(fs);
 	fs = (int)syscall(SYS_fsopen, "overlay", FSOPEN_CLOEXEC);
