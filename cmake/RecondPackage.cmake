@@ -11,7 +11,7 @@ configure_file("${debian}/changelog.in" "${staged}/changelog" @ONLY)
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME recond)
 set(CPACK_PACKAGE_VERSION "${PROJECT_VERSION}")
-set(CPACK_PACKAGE_CONTACT "The recond authors <maintainers@recond.dev>")
+set(CPACK_PACKAGE_CONTACT "The recond authors <root@localhost>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "${PROJECT_DESCRIPTION}")
 set(CPACK_PACKAGE_DESCRIPTION
 "recond turns one Linux host into the place where git push ends: it builds the
