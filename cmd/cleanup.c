@@ -273,9 +273,9 @@ int cleanup_host(struct cleanup_result *ret, const struct options *o, uint64_t g
 static const char *const run_files[] = {"bridges", "cgroup_root", "crun",    "events",
 					"pods",    "recond.sock", "boot_id", NULL};
 /* The store is what a state directory is known by: it goes last. */
-static const char *const state_files[] = {
-	"build",         "images",        "images.lock", "layers",    "logs", "pods",
-	"recond.db-shm", "recond.db-wal", "lock",        "recond.db", NULL};
+static const char *const state_files[] = {"build", "images",     "images.lock",   "layers",
+					  "logs",  "pods",       "recond.db-shm", "recond.db-wal",
+					  "lock",  "store.lock", "recond.db",     NULL};
 
 /* Say what is left in DIR, or remove it when nothing is. */
 static int remove_dir(const char *dir, json_t *kept, struct err *err)

@@ -60,6 +60,10 @@ mkdir "$SRC/other"
 printf 'apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: other\ndata: {a: b}\n' >"$SRC/other/c.yaml"
 wait_until 20 there cm other
 mv "$SRC/web" "$T/web.gone"
+wait_until 10 app_phase_is Held PruneRefused
+holds_for 1 pods_serve 2 "hello 3"
+rc approve web >/dev/null || fail "approve was refused"
+ok "what takes most of a source away waits for approval"
 wait_until 30 pods_are 0 || fail "a removed app leaves pods"
 wait_until 10 gone app web
 rc undelete web >/dev/null || fail "undelete was refused"
