@@ -82,9 +82,17 @@ cat >"$SRC/web/app.yaml" <<-EOF
 	          periodSeconds: 1
 	          failureThreshold: 2
 EOF
-mkdir -p "$T/out"
+mkdir -p "$T/out" "$T/sources.d"
+cat >"$T/sources.d/src.yaml" <<-EOF
+	apiVersion: recond.dev/v1
+	kind: Source
+	metadata: {name: src}
+	spec:
+	  path: $SRC
+	  policy: {hostPath: [$T/out]}
+EOF
 sed -i 's|WORKDIR /www|RUN ["mkdir", "-p", "/tmp"]\n&|' "$SRC/web/Dockerfile"
-recond_start "$SRC"
+recond_start --sources-dir "$T/sources.d"
 wait_until 60 app_phase_is Verified
 wait_until 10 ready_is true
 grep -qx started "$T/out/hooks" || fail "postStart did not run: $(cat "$T/out/hooks")"
@@ -106,13 +114,14 @@ grep -qx stopping "$T/out/hooks" || fail "preStop did not run before a restart: 
 ok "a failed liveness probe restarts the container, preStop first"
 
 recond_kill
-recond_start "$SRC"
+recond_start --sources-dir "$T/sources.d"
 wait_until 20 ready_is true
 rm "$(at /tmp/alive)"
 wait_until 40 restarts_are 2
 ok "probes go on under the next daemon"
 
 pgrep -P "$RECOND_PID" -f recond-prober >/dev/null || fail "no worker runs the probes"
-app_remove_all
+recond_stop
+recond_cleanup --purge >/dev/null || fail "cleanup fails"
 if pgrep -f "crun --root $STATE/run/crun .*exec" >/dev/null; then fail "a crun exec is left"; fi
 ok "nothing of a check is left"

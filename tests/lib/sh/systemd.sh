@@ -48,10 +48,11 @@ sd_mmdebstrap_() {
 	mkdir "$T/mmdebstrap"
 	mount -t tmpfs tmpfs "$T/mmdebstrap"
 	sd_made_=0
+	# It hands descriptors to dash, which knows those below 10 only: leave these to it.
 	TMPDIR=$T/mmdebstrap mmdebstrap --variant=minbase --include="$sd_list_" --format=tar \
 		--aptopt='APT::Install-Recommends "false"' --dpkgopt=force-unsafe-io \
 		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-		"$sd_suite_" "$1" >"$T/mmdebstrap.log" 2>&1 || sd_made_=$?
+		"$sd_suite_" "$1" >"$T/mmdebstrap.log" 2>&1 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&- || sd_made_=$?
 	umount "$T/mmdebstrap"
 	return "$sd_made_"
 }
