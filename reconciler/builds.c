@@ -470,6 +470,9 @@ void sync_build_reconcile(struct reconciler *r, const char *key)
 			b->retry_ms = 0;
 			build_move(b, BUILD_NEW);
 			plan(r, b);
+		} else if (b->retry_ms) {
+			/* Queued for something else too, an entry has only its earlier time. */
+			queue_add(r->queue, WORK_BUILD, b->id, b->retry_ms);
 		}
 		break;
 	case BUILD_DONE:

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A real daemon with real containers, and what must hold however it dies.
 
-usage: killer.py kill [--kills N] [--seed N]   random victims (daemon, monitor, worker) at random times
+usage: killer.py kill [--kills N] [--seed N] [--victim NAME]...
+                                               random victims (daemon, recond-monitor, recond-build,
+                                               ..., worker: any of these) at random times
        killer.py failpoints                    death at every failpoint there is, once each
 
 After each: start again where the daemon died, wait until the page of the newest revision is served by
@@ -159,22 +161,28 @@ class Instance:
         return done.returncode, done.stdout + done.stderr
 
 
-def strike(instance, chance):
-    """Kill a daemon, a monitor or a worker; which one, in a word."""
-    victim = chance.choice(["daemon", "daemon", "monitor", "worker"])
+VICTIMS = ("daemon", "daemon", "recond-monitor", "worker", "worker")
+WORKERS = ("recond-pod", "recond-build", "recond-layer", "recond-manifest", "recond-scan")
+
+
+def strike(instance, chance, victims):
+    """Kill the daemon, a monitor or a worker; its name, "nothing" when none showed itself for 2 s."""
+    victim = chance.choice(victims)
     if victim == "daemon":
         instance.kill()
         instance.start()
         return victim
-    names = ("recond-monitor",) if victim == "monitor" else ("recond-pod", "recond-build", "recond-layer",
-                                                             "recond-manifest", "recond-scan")
-    pids = [p for name in names for p in instance.processes(name)]
-    if pids:
+    name = chance.choice(WORKERS) if victim == "worker" else victim
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        pids = instance.processes(name)
         try:
-            os.kill(chance.choice(pids), signal.SIGKILL)
+            if pids:
+                os.kill(chance.choice(pids), signal.SIGKILL)
+                return name
         except ProcessLookupError:
-            pids = []
-    return victim if pids else "nothing"
+            continue
+    return "nothing"
 
 
 def random_kills(instance, options):
@@ -182,8 +190,8 @@ def random_kills(instance, options):
     for n in range(options.kills):
         broken = n % 4 == 3
         instance.push(broken)
-        time.sleep(chance.uniform(0, 1.2))
-        victim = strike(instance, chance)
+        time.sleep(chance.choice([0, chance.uniform(0, 1.2)]))
+        victim = strike(instance, chance, options.victim or VICTIMS)
         counts[victim] = counts.get(victim, 0) + 1
         instance.settle("Held" if broken else "Verified", f"kill {n} ({victim}, seed {options.seed})", False)
         print(f"kill {n}: {victim}, converged", flush=True)
@@ -211,6 +219,7 @@ def main():
     parser.add_argument("what", choices=["kill", "failpoints"])
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--victim", action="append")
     options = parser.parse_args()
     if os.geteuid() != 0 or not shutil.which("crun") or not shutil.which("busybox"):
         print("skipped: needs root, crun and busybox")

@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import random
+import shutil
 import signal
 import sqlite3
 import struct
@@ -202,6 +203,7 @@ def bad_stores(acknowledged):
     for line in lines:
         home, world = line.split()
         if not os.path.exists(os.path.join(world, "host.json")):
+            shutil.rmtree(world, ignore_errors=True)
             continue
         if not os.path.isdir(home):
             os.makedirs(home)
@@ -215,6 +217,8 @@ def bad_stores(acknowledged):
         done = subprocess.run([STORY, world, home], capture_output=True, text=True, check=False)
         if done.returncode != 0:
             yield f"{home}: the next start ends with {done.returncode}: {done.stderr[-300:]}"
+        # A later cut may get the same pid, and must not find this world.
+        shutil.rmtree(world)
     for suffix in (".homes", ""):
         if os.path.exists(acknowledged + suffix):
             os.unlink(acknowledged + suffix)
@@ -252,6 +256,8 @@ def main():
     environment = {"PATH": os.environ["PATH"], "RECOND_LIBEXEC": os.path.join(BUILD, "bin")}
     if options.no_sync:
         environment.update(LD_PRELOAD=FAULTLIB, FAULTLIB="fsync@*=skip")
+    # Ended from outside, it still gives the loop device back.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     chance, bad = random.Random(options.seed), []
     private_mounts()
     with Scratch("powercut") as work:
