@@ -101,6 +101,15 @@ slot_take_() {
 	fail "no free test slot in /tmp/recond-test-slots"
 }
 
+# What the network of this test's names still is on the host: its bridge with the ports, its rules.
+links_remove_() {
+	for link_ in $(ip -o link show master "$BRIDGE" 2>/dev/null | sed -E 's/^[0-9]+: ([^:@]*).*/\1/'); do
+		ip link delete "$link_" 2>/dev/null || :
+	done
+	ip link delete "$BRIDGE" 2>/dev/null || :
+	nft delete table ip "recond-$BRIDGE" 2>/dev/null || :
+}
+
 slot_take_
 T=$(mktemp -d "${TMPDIR:-/tmp}/recond-$TEST_NAME.XXXXXX")
 STATE=$T/state
@@ -111,6 +120,8 @@ RECOND_PID=
 RECOND_RUNS=0
 RECOND_LOG=
 export T
+# The slot's last holder may have been killed before it could take its network down.
+[ "$(id -u)" != 0 ] || links_remove_
 
 # --- the daemon -----------------------------------------------------------------------------------
 
@@ -289,8 +300,7 @@ cleanup_() {
 			while read -r mount_; do
 				umount -l "$mount_" 2>/dev/null
 			done
-		ip link delete "$BRIDGE" 2>/dev/null
-		nft delete table ip "recond-$BRIDGE" 2>/dev/null
+		links_remove_
 		leftover_cgroups_ | xargs -r rmdir 2>/dev/null
 	fi
 	if [ -n "${KEEP:-}" ]; then
