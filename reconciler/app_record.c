@@ -196,6 +196,15 @@ void app_announce(struct reconciler *r, const struct app *app, const char *type)
 				json_path_str(app->doc, "held.message", ""), "time", now));
 }
 
+/* Held as before: what is said of it may name a newer revision, which people may be asked about. */
+static void hold_reword(struct reconciler *r, struct app *app, const struct err *err)
+{
+	if (str_eq(json_path_str(app->doc, "held.message", ""), err->message))
+		return;
+	json_path_set_new(app->doc, "held.message", json_text(err->message));
+	app_save(r, app);
+}
+
 void app_hold(struct reconciler *r, struct app *app, enum hold hold, const char *key,
 	      const struct err *err)
 {
@@ -203,8 +212,10 @@ void app_hold(struct reconciler *r, struct app *app, enum hold hold, const char 
 	char now[CLOCK_RFC3339_SIZE];
 
 	if (app_held_on(app, hold) && str_eq(json_path_str(app->doc, "held.reason", ""), reason) &&
-	    str_eq(json_path_str(app->doc, "held.key", ""), key))
+	    str_eq(json_path_str(app->doc, "held.key", ""), key)) {
+		hold_reword(r, app, err);
 		return;
+	}
 	reconciler_rfc3339(r, now);
 	json_set(app->doc, "held",
 		 json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:s}", "kind", hold_names[hold], "key",
