@@ -146,9 +146,13 @@ const char *app_setting(const json_t *set, const json_t *o, const char *key);
 void app_string(char **target, const char *value);
 
 bool app_held_on(const struct app *app, enum hold hold);
-/* Hold APP because of ERR; KEY: the inputs that are held. Says nothing when it is held so. */
+/* Hold the newest revision of APP because of ERR; KEY: the inputs that are held. Says nothing when
+ * it is held so. */
 void app_hold(struct reconciler *r, struct app *app, enum hold hold, const char *key,
 	      const struct err *err);
+/* The same for SET, one that was tried: the app may have newer inputs, which are still to be. */
+void app_hold_set(struct reconciler *r, struct app *app, enum hold hold, const json_t *set,
+		  const struct err *err);
 void app_release(struct reconciler *r, struct app *app);
 /* Tell the people whom the source names: TYPE is "verified", "held" or "released". */
 void app_announce(struct reconciler *r, const struct app *app, const char *type);
