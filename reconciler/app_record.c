@@ -213,6 +213,15 @@ struct held {
 	const char *key, *inputs, *revision;
 };
 
+/* Held as before: what is said of it may name a newer revision, which people may be asked about. */
+static void hold_reword(struct reconciler *r, struct app *app, const struct err *err)
+{
+	if (str_eq(json_path_str(app->doc, "held.message", ""), err->message))
+		return;
+	json_path_set_new(app->doc, "held.message", json_text(err->message));
+	app_save(r, app);
+}
+
 static void hold_it(struct reconciler *r, struct app *app, enum hold hold, const struct held *what,
 		    const struct err *err)
 {
@@ -220,8 +229,10 @@ static void hold_it(struct reconciler *r, struct app *app, enum hold hold, const
 	char now[CLOCK_RFC3339_SIZE];
 
 	if (app_held_on(app, hold) && str_eq(json_path_str(app->doc, "held.reason", ""), reason) &&
-	    str_eq(json_path_str(app->doc, "held.key", ""), what->key))
+	    str_eq(json_path_str(app->doc, "held.key", ""), what->key)) {
+		hold_reword(r, app, err);
 		return;
+	}
 	reconciler_rfc3339(r, now);
 	json_set(app->doc, "held",
 		 json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:s}", "kind", hold_names[hold], "key",

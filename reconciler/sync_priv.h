@@ -44,7 +44,7 @@ struct app {
 	char *applied_id;         /* the set that this process brought the store to */
 	/* For the status: what the newest revision waits for (phase NULL: nothing), and how far
 	 * what runs is (NULL: it is up). */
-	const char *phase;
+	const char *phase, *phase_reason;
 	char *text;
 	char *progress;
 	char progress_reason[64];
