@@ -145,10 +145,7 @@ void rollback_failed(struct reconciler *r, struct app *app, json_t *set, const s
 	json_object_del(app->doc, "rollout");
 	set_forget_applied(app);
 	hold = decide(r, app, set, &why);
-	app_hold(r, app, hold, key, &why);
-	/* Not the app's, which may have newer ones already: those are still to be tried. */
-	json_path_set_new(app->doc, "held.revision", json_text(json_path_str(set, "revision", "")));
-	json_path_set_new(app->doc, "held.inputs", json_text(json_path_str(set, "inputs", "")));
+	app_hold_set(r, app, hold, set, &why);
 	app_save(r, app);
 	if (object && json_path_bool(app->doc, "restore", false))
 		events_warning(r, object, "recond", "RollingBack",

@@ -555,7 +555,7 @@ void sync_deployment_went_back(struct reconciler *r, const json_t *d, const char
 	if (!app || !json_path(app->doc, "effective.id"))
 		return;
 	(void)err_set(&err, ERR_TRANSIENT, ENOENT, reason, "%s", message);
-	app_hold(r, app, HOLD_ROLLOUT, json_path_str(app->doc, "effective.key", ""), &err);
+	app_hold_set(r, app, HOLD_ROLLOUT, json_object_get(app->doc, "effective"), &err);
 	replace_effective_template(app, d);
 	app_string(&app->applied_id, "rolled-back/");
 	app_save(r, app);

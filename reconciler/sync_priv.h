@@ -159,9 +159,13 @@ void adopted_drop(struct app *app, const char *key);
 json_t *adopted_with(const struct app *app, const json_t *set);
 
 bool app_held_on(const struct app *app, enum hold hold);
-/* Hold APP because of ERR; KEY: the inputs that are held. Says nothing when it is held so. */
+/* Hold the newest revision of APP because of ERR; KEY: the inputs that are held. Says nothing when
+ * it is held so. */
 void app_hold(struct reconciler *r, struct app *app, enum hold hold, const char *key,
 	      const struct err *err);
+/* The same for SET, one that was tried: the app may have newer inputs, which are still to be. */
+void app_hold_set(struct reconciler *r, struct app *app, enum hold hold, const json_t *set,
+		  const struct err *err);
 void app_release(struct reconciler *r, struct app *app);
 /* Tell the people whom the source names: TYPE is "verified", "held" or "released". */
 void app_announce(struct reconciler *r, const struct app *app, const char *type);
