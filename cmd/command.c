@@ -277,7 +277,7 @@ static const struct command commands[] = {
 		.args = "APP",
 		.summary = "go back to an older set of an app",
 		.details =
-			"Puts an older set that was up back, whole: objects, configuration, images. The app is held on it until its source has a new input, or until it is retried.",
+			"Puts an older set that was up back, whole: objects, configuration, images. Without --to it is the one before the rollout that is on its way, or else before what is up now. The app is held on it until its source has a new input, or until it is retried.",
 		.outputs = "json",
 		.options = COMMON | BIT(COMMAND_TO) | BIT(COMMAND_OUTPUT),
 		.examples = undo_examples,
@@ -303,7 +303,7 @@ static const struct command commands[] = {
 		.args = "APP",
 		.summary = "let newer revisions of an app wait",
 		.details =
-			"Stops following the source of an app: newer revisions wait, and what is changed by hand stays. A rollout that has begun goes on to its end.",
+			"Stops following the source of an app: newer revisions wait, the one that takes it out of its source too, and what is changed by hand stays. A rollout that has begun goes on to its end.",
 		.outputs = "json",
 		.options = COMMON | BIT(COMMAND_OUTPUT),
 		.examples = pause_examples,

@@ -37,6 +37,13 @@ static int refuse(struct request *q, const char *reason, const char *text)
 	return err_set(q->err, ERR_INVALID, EINVAL, reason, "app '%s' %s", q->name, text);
 }
 
+static int refuse_unread(struct request *q)
+{
+	return refuse(
+		q, "SourceUnread",
+		"has a source that was not read since recond started: `recond status` says why");
+}
+
 /* ---- retry ---- */
 
 static bool can_retry(const struct app *app)
@@ -51,6 +58,8 @@ static int act_retry(struct request *q)
 
 	if (!can_retry(app))
 		return refuse(q, "NotHeld", "is not held: there is nothing to try again");
+	if (!app->revision)
+		return refuse_unread(q);
 	if (!app->present)
 		return refuse(q, "NotInSource",
 			      "is not in its source any more: put its files back to roll it out");
@@ -95,17 +104,38 @@ static int act_resume(struct request *q)
 
 /* ---- undo ---- */
 
+static void hold_undeleted(struct request *q)
+{
+	struct err why = {0};
+
+	(void)err_set(&why, ERR_INVALID, ENOENT, "Undeleted",
+		      "%s: its source does not have it any more; it stays like this until its "
+		      "files are back there, and goes when they leave again",
+		      q->message);
+	app_hold(q->r, q->app, HOLD_UNDELETE, "", &why);
+}
+
+/* Without a number: what was up before the set on its way, or before the one that was left as it
+ * failed; when neither is there, before the one that is up. */
+static const json_t *undo_last(struct request *q)
+{
+	const json_t *effective = json_object_get(q->app->doc, "effective"), *target;
+	bool begun = rollout_of(q->app) || json_object_get(q->app->doc, "stopped");
+
+	target = begun && effective ? effective
+				    : history_last_good(q->app, json_path_str(effective, "id", ""));
+	if (!target)
+		(void)refuse(q, "NoHistory", "has no older set that was up");
+	return target;
+}
+
 static const json_t *undo_target(struct request *q)
 {
 	int64_t to = json_path_int(q->args, "to", 0);
 	const json_t *entry;
 
-	if (to == 0) {
-		entry = history_last_good(q->app, json_path_str(q->app->doc, "effective.id", ""));
-		if (!entry)
-			(void)refuse(q, "NoHistory", "has no older set that was up");
-		return entry;
-	}
+	if (to == 0)
+		return undo_last(q);
 	entry = history_get(q->app, to);
 	if (!entry) {
 		(void)err_set(q->err, ERR_INVALID, ENOENT, "NotFound",
@@ -123,30 +153,50 @@ static const json_t *undo_target(struct request *q)
 	return entry;
 }
 
-static int act_undo(struct request *q)
+/* What is undone is the newest input. Where that was not resolved, or not even read since the
+ * start, its files tell it. */
+static void hold_undone(struct request *q)
 {
 	struct app *app = q->app;
-	const json_t *target = undo_target(q);
+	const json_t *newest = json_array_get(app->history, json_array_size(app->history) - 1);
 	struct err why = {0};
 
-	if (!target)
-		return q->err->code ? -abs(q->err->code) : -EINVAL;
-	if (app->present && !app->key)
-		return refuse(
-			q, "TryLater",
-			"has a revision that is still being looked at: try again in a moment");
-	q->message =
-		mem_asprintf("back to %lld, revision %s", (long long)json_path_int(target, "n", 0),
-			     json_path_str(target, "revision", ""));
-	rollout_drop(q->r, app, "Undone");
-	json_set(app->doc, "effective", json_copy((json_t *)(uintptr_t)target));
-	json_set(app->doc, "restore", json_true());
-	json_object_del(app->doc, "stopped");
 	(void)err_set(&why, ERR_INVALID, ECANCELED, "Undone",
 		      "%s, by hand: a new revision, or `recond retry %s`, goes on", q->message,
 		      q->name);
 	app_release(q->r, app);
-	app_hold(q->r, app, HOLD_UNDO, app->key ? app->key : "", &why);
+	app_hold(q->r, app, HOLD_UNDO, app->resolved ? app->key : "", &why);
+	if (app->revision)
+		return;
+	json_path_set_new(app->doc, "held.revision",
+			  json_text(json_path_str(newest, "revision", "")));
+	json_path_set_new(app->doc, "held.inputs", json_text(json_path_str(newest, "inputs", "")));
+}
+
+static int act_undo(struct request *q)
+{
+	struct app *app = q->app;
+	bool left = app->revision && !app->present;
+	const json_t *target;
+
+	if (left && !app_held_on(app, HOLD_UNDELETE))
+		return refuse(q, "NotInSource",
+			      "is not in its source any more, and about to be deleted: put its "
+			      "files back, or `recond undelete` it when it is gone");
+	target = undo_target(q);
+	if (!target)
+		return q->err->code ? -abs(q->err->code) : -EINVAL;
+	q->message =
+		mem_asprintf("back to %lld, revision %s", (long long)json_path_int(target, "n", 0),
+			     json_path_str(target, "revision", ""));
+	rollout_drop(q->r, app, "Undone");
+	json_set(app->doc, "effective", adopted_with(app, target));
+	json_set(app->doc, "restore", json_true());
+	json_object_del(app->doc, "stopped");
+	if (left)
+		hold_undeleted(q);
+	else
+		hold_undone(q);
 	note(q, "Undone");
 	return 0;
 }
@@ -164,6 +214,8 @@ static int act_approve(struct request *q)
 			"app '%s' is at revision %s now, not at %s: look at what it would do first",
 			q->name, app->revision ? app->revision : "", revision);
 	if (app_held_on(app, HOLD_PRUNE)) {
+		if (!app->revision)
+			return refuse_unread(q);
 		json_set(app->doc, "approved", json_text(app->revision));
 		app_release(q->r, app);
 		q->message = mem_asprintf("deletions of revision %s are confirmed", app->revision);
@@ -183,8 +235,8 @@ static int act_approve(struct request *q)
 void deleted_keep(struct reconciler *r, const struct app *app)
 {
 	autojson *doc = json_copy(app->doc), *kept = NULL;
-	static const char *const gone[] = {"ledger",  "rollout", "held",       "restore",
-					   "stopped", "paused",  "failed_set", "approved"};
+	static const char *const gone[] = {"ledger", "rollout",    "held",     "restore", "stopped",
+					   "paused", "failed_set", "approved", "adopted"};
 
 	if (!json_object_get(doc, "effective")) {
 		history_drop(r, app->name); /* it was never up */
@@ -244,7 +296,6 @@ static struct app *bring_back(struct reconciler *r, const char *name, const json
 static int act_undelete(struct request *q)
 {
 	const json_t *kept = store_doc_get(q->r->store, DELETED, q->name);
-	struct err why = {0};
 
 	if (q->app)
 		return refuse(q, "NotDeleted", "is not deleted");
@@ -255,12 +306,7 @@ static int act_undelete(struct request *q)
 	json_set(q->app->doc, "restore", json_true());
 	q->message = mem_asprintf("brought back as of revision %s",
 				  json_path_str(q->app->doc, "effective.revision", ""));
-	(void)err_set(
-		&why, ERR_INVALID, ENOENT, "Undeleted",
-		"%s: its source does not have it any more; put its files back, or they are gone "
-		"with the next deletion",
-		q->message);
-	app_hold(q->r, q->app, HOLD_UNDELETE, "", &why);
+	hold_undeleted(q);
 	note(q, "Undeleted");
 	return 0;
 }

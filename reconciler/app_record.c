@@ -173,6 +173,61 @@ const char *app_setting(const json_t *set, const json_t *o, const char *key)
 		   : json_string_value(json_object_get(json_object_get(set, "settings"), key));
 }
 
+/* ---- what came from other apps ---- */
+
+static bool set_has(const json_t *set, const char *key)
+{
+	json_t *o;
+	size_t i;
+
+	json_array_foreach(json_object_get(set, "objects"), i, o) {
+		autofree char *k = app_object_key(o);
+
+		if (str_eq(k, key))
+			return true;
+	}
+	return false;
+}
+
+json_t *adopted_with(const struct app *app, const json_t *set)
+{
+	json_t *out = json_copy((json_t *)(uintptr_t)set), *o;
+	autojson *objects = json_array();
+	const char *key;
+	char id[80];
+
+	json_object_foreach(json_object_get(app->doc, "adopted"), key, o) {
+		if (!set_has(set, key))
+			json_array_append(objects, o);
+	}
+	if (json_array_size(objects) == 0)
+		return out;
+	json_array_extend(objects, json_object_get(set, "objects"));
+	json_digest(id, objects);
+	json_set(out, "id", json_text(id));
+	json_set(out, "objects", json_incref(objects));
+	return out;
+}
+
+void adopted_add(struct app *app, const char *key, const json_t *object)
+{
+	const json_t *effective = json_object_get(app->doc, "effective");
+
+	if (!object)
+		return; /* a record of an older recond: nobody knows what was stated of it */
+	if (!json_object_get(app->doc, "adopted"))
+		json_set(app->doc, "adopted", json_object());
+	json_set(json_object_get(app->doc, "adopted"), key,
+		 json_incref((json_t *)(uintptr_t)object));
+	if (effective)
+		json_set(app->doc, "effective", adopted_with(app, effective));
+}
+
+void adopted_drop(struct app *app, const char *key)
+{
+	(void)json_object_del(json_object_get(app->doc, "adopted"), key);
+}
+
 /* ---- holding ---- */
 
 bool app_held_on(const struct app *app, enum hold hold)
@@ -180,40 +235,85 @@ bool app_held_on(const struct app *app, enum hold hold)
 	return str_eq(json_path_str(app->doc, "held.kind", ""), hold_names[hold]);
 }
 
+/* The one that TYPE is about: the newest may not have been looked at yet. */
+static const char *revision_of(const struct app *app, const char *type)
+{
+	const char *newest = app->revision ? app->revision : "";
+
+	if (str_eq(type, "held"))
+		return json_path_str(app->doc, "held.revision", newest);
+	if (str_eq(type, "verified"))
+		return json_path_str(app->doc, "effective.revision", newest);
+	return newest;
+}
+
 /* Tell the people whom the source's configuration names. */
 void app_announce(struct reconciler *r, const struct app *app, const char *type)
 {
 	char now[CLOCK_RFC3339_SIZE];
 	const char *source = json_path_str(app->doc, "source", "");
+	const char *revision = revision_of(app, type);
 
 	reconciler_rfc3339(r, now);
 	effect_notify(r, source,
 		      json_pack("{s:s, s:s, s:s, s:o, s:s, s:s, s:s, s:s}", "type", type, "app",
-				app->name, "source", source, "revision",
-				json_text(app->revision ? app->revision : ""), "effective",
-				json_path_str(app->doc, "effective.revision", ""), "reason",
-				json_path_str(app->doc, "held.reason", ""), "message",
+				app->name, "source", source, "revision", json_text(revision),
+				"effective", json_path_str(app->doc, "effective.revision", ""),
+				"reason", json_path_str(app->doc, "held.reason", ""), "message",
 				json_path_str(app->doc, "held.message", ""), "time", now));
 }
 
-void app_hold(struct reconciler *r, struct app *app, enum hold hold, const char *key,
-	      const struct err *err)
+/* What is held: the hash of all inputs, that of the files, and the revision that had them. */
+struct held {
+	const char *key, *inputs, *revision;
+};
+
+/* Held as before: what is said of it may name a newer revision, which people may be asked about. */
+static void hold_reword(struct reconciler *r, struct app *app, const struct err *err)
+{
+	if (str_eq(json_path_str(app->doc, "held.message", ""), err->message))
+		return;
+	json_path_set_new(app->doc, "held.message", json_text(err->message));
+	app_save(r, app);
+}
+
+static void hold_it(struct reconciler *r, struct app *app, enum hold hold, const struct held *what,
+		    const struct err *err)
 {
 	const char *reason = *err->reason ? err->reason : "Failed";
 	char now[CLOCK_RFC3339_SIZE];
 
 	if (app_held_on(app, hold) && str_eq(json_path_str(app->doc, "held.reason", ""), reason) &&
-	    str_eq(json_path_str(app->doc, "held.key", ""), key))
+	    str_eq(json_path_str(app->doc, "held.key", ""), what->key)) {
+		hold_reword(r, app, err);
 		return;
+	}
 	reconciler_rfc3339(r, now);
 	json_set(app->doc, "held",
 		 json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:s}", "kind", hold_names[hold], "key",
-			   key, "inputs", app->inputs ? app->inputs : "", "revision",
-			   app->revision ? app->revision : "", "reason", reason, "message",
-			   json_text(err->message), "since", now));
+			   what->key, "inputs", what->inputs, "revision", what->revision, "reason",
+			   reason, "message", json_text(err->message), "since", now));
 	app_save(r, app);
 	app_announce(r, app, "held");
 	log_warn("held", LOG_KV("app", app->name), LOG_KV("reason", reason), LOG_ERR(err));
+}
+
+void app_hold(struct reconciler *r, struct app *app, enum hold hold, const char *key,
+	      const struct err *err)
+{
+	struct held what = {key, app->inputs ? app->inputs : "",
+			    app->revision ? app->revision : ""};
+
+	hold_it(r, app, hold, &what, err);
+}
+
+void app_hold_set(struct reconciler *r, struct app *app, enum hold hold, const json_t *set,
+		  const struct err *err)
+{
+	struct held what = {json_path_str(set, "key", ""), json_path_str(set, "inputs", ""),
+			    json_path_str(set, "revision", "")};
+
+	hold_it(r, app, hold, &what, err);
 }
 
 void app_release(struct reconciler *r, struct app *app)

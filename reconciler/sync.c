@@ -207,10 +207,24 @@ void reconciler_decoded(struct reconciler *r, const char *source, const char *re
 
 /* ---- what the newest revision asks for ---- */
 
-static void waiting(struct app *app, const char *phase, const char *text)
+static void waiting(struct app *app, const char *phase, const char *reason, const char *text)
 {
 	app->phase = phase;
+	app->phase_reason = reason;
 	app_string(&app->text, text);
+}
+
+static void waiting_paused(struct app *app, const char *what)
+{
+	autofree char *text = mem_asprintf("%s waits: `recond resume %s` goes on", what, app->name);
+
+	waiting(app, "Held", "Paused", text);
+}
+
+/* What people were asked, or asked for, is not forgotten because something is missing meanwhile. */
+static bool is_peoples(const struct app *app)
+{
+	return app_held_on(app, HOLD_UNDO) || app_held_on(app, HOLD_ASK);
 }
 
 static bool build_failed(struct reconciler *r, struct app *app, const struct app_build *b)
@@ -219,7 +233,8 @@ static bool build_failed(struct reconciler *r, struct app *app, const struct app
 
 	(void)err_set(&err, b->err.kind, b->err.code, b->err.reason, "image %s: %s", b->id,
 		      b->err.message);
-	app_hold(r, app, HOLD_BUILD, app->inputs, &err);
+	if (!is_peoples(app))
+		app_hold(r, app, HOLD_BUILD, app->inputs, &err);
 	return false;
 }
 
@@ -231,7 +246,8 @@ static bool image_failed(struct reconciler *r, struct app *app, const struct ima
 
 	(void)err_set(&err, w->err.kind, w->err.code, again ? "ImagePullBackOff" : w->err.reason,
 		      "image %s: %s", w->ref, w->err.message);
-	app_hold(r, app, HOLD_IMAGE, app->inputs, &err);
+	if (!is_peoples(app))
+		app_hold(r, app, HOLD_IMAGE, app->inputs, &err);
 	return false;
 }
 
@@ -248,7 +264,7 @@ static bool prepare(struct reconciler *r, struct app *app)
 		return build_failed(r, app, b);
 	if (built == 0) {
 		what = mem_asprintf("building image %s", b->id);
-		waiting(app, "Building", what);
+		waiting(app, "Building", "", what);
 		return false;
 	}
 	if (app->resolved && app->resolved_serial == r->apps->serial)
@@ -259,19 +275,21 @@ static bool prepare(struct reconciler *r, struct app *app)
 	case RESOLVE_FAILED:
 		return image_failed(r, app, w);
 	default:
-		waiting(app, "Waiting", what);
+		waiting(app, "Waiting", "", what);
 		return false;
 	}
 }
 
-/* Holds that only other inputs or people release; the rest is looked at again each time. */
+/* Holds that only other inputs or people release; the rest is looked at again each time. Without a
+ * key it was people's word on these files: others of the app would have released it. */
 static bool is_held_for(const struct app *app, const char *key)
 {
 	static const enum hold sticky[] = {HOLD_ROLLOUT, HOLD_ASK, HOLD_UNDO, HOLD_UNDELETE};
+	const char *held = json_path_str(app->doc, "held.key", "");
 
 	for (size_t i = 0; i < ARRAY_SIZE(sticky); i++) {
 		if (app_held_on(app, sticky[i]))
-			return str_eq(json_path_str(app->doc, "held.key", ""), key);
+			return str_eq(held, key) || (!*held && sticky[i] == HOLD_UNDO);
 	}
 	return false;
 }
@@ -326,8 +344,12 @@ static void desire(struct reconciler *r, struct app *app)
 {
 	const json_t *failure;
 
-	app->phase = NULL;
-	if (!app->decoded || json_array_size(json_object_get(app->decoded, "errors")) > 0)
+	if (!app->decoded) {
+		if (!str_eq(json_path_str(app->doc, "effective.inputs", ""), app->inputs))
+			waiting(app, "Waiting", "", "reading its manifests");
+		return;
+	}
+	if (json_array_size(json_object_get(app->decoded, "errors")) > 0)
 		return;
 	if (!prepare(r, app) || is_held_for(app, app->key))
 		return;
@@ -338,7 +360,9 @@ static void desire(struct reconciler *r, struct app *app)
 		want_effective(r, app);
 	else if (failure)
 		hold_again(r, app, failure);
-	else if (!json_object_get(app->doc, "paused"))
+	else if (json_object_get(app->doc, "paused"))
+		waiting_paused(app, "a newer revision");
+	else
 		rollout_start(r, app);
 }
 
@@ -359,11 +383,14 @@ static void write_status(struct reconciler *r, const struct app *app)
 		app_status_write(r, app, "Held", json_path_str(held, "reason", ""),
 				 json_path_str(held, "message", ""));
 	else if (app->phase)
-		app_status_write(r, app, app->phase, "", app->text);
+		app_status_write(r, app, app->phase, app->phase_reason, app->text);
 	else if (!json_object_get(app->doc, "effective"))
 		app_status_write(r, app, "Waiting", "", "nothing was rolled out yet");
 	else if (app->progress)
 		app_status_write(r, app, "Progressing", app->progress_reason, app->progress);
+	else if (json_object_get(app->doc, "paused"))
+		app_status_write(r, app, "Verified", "Paused",
+				 "newer revisions wait, and changes by hand stay");
 	else
 		app_status_write(r, app, "Verified", "", "");
 }
@@ -444,12 +471,15 @@ void sync_app_reconcile(struct reconciler *r, const char *key)
 		go_on(r, app);
 		return;
 	}
-	if (!app->present && !app_held_on(app, HOLD_UNDELETE)) {
-		remove_app(r, app);
-		return;
-	}
+	app->phase = NULL;
 	if (app->present)
 		desire(r, app);
+	else if (app_held_on(app, HOLD_UNDELETE))
+		; /* people want it all the same */
+	else if (json_object_get(app->doc, "paused"))
+		waiting_paused(app, "it left its source: its deletion");
+	else
+		return remove_app(r, app);
 	if (rollout_of(app))
 		rollout_step(r, app);
 	else
@@ -525,7 +555,7 @@ void sync_deployment_went_back(struct reconciler *r, const json_t *d, const char
 	if (!app || !json_path(app->doc, "effective.id"))
 		return;
 	(void)err_set(&err, ERR_TRANSIENT, ENOENT, reason, "%s", message);
-	app_hold(r, app, HOLD_ROLLOUT, json_path_str(app->doc, "effective.key", ""), &err);
+	app_hold_set(r, app, HOLD_ROLLOUT, json_object_get(app->doc, "effective"), &err);
 	replace_effective_template(app, d);
 	app_string(&app->applied_id, "rolled-back/");
 	app_save(r, app);

@@ -63,12 +63,21 @@ static void act_sandbox_up(struct reconciler *r, const json_t *pod, struct pod_r
 	effect_sandbox_up(r, request);
 }
 
+static bool is_of_config(const char *reason)
+{
+	return str_eq(reason, "CreateContainerConfigError");
+}
+
+static bool is_of_image(const char *reason)
+{
+	return str_eq(reason, "ErrImagePull") || str_eq(reason, "ErrImageNeverPull");
+}
+
 void pod_act_container_failed(struct reconciler *r, const json_t *pod, struct container_run *c,
 			      const struct err *err)
 {
 	const char *reason = *err->reason ? err->reason : "CreateContainerError";
-	bool config = str_eq(reason, "CreateContainerConfigError");
-	bool image = str_eq(reason, "ErrImagePull") || str_eq(reason, "ErrImageNeverPull");
+	bool config = is_of_config(reason), image = is_of_image(reason);
 	uint64_t wait = config ? CONFIG_RETRY_MS : POD_CREATE_RETRY_MS;
 	bool hiccup;
 
@@ -127,6 +136,17 @@ static void act_image_missing(struct reconciler *r, const json_t *pod, const jso
 	effect_image_get(r, image);
 }
 
+/*
+ * What its image or configuration lacked is here now. What the host failed at is shown until it
+ * works: a status that shows each try in between is written twice for each of them, forever.
+ */
+static void note_try(struct container_run *c)
+{
+	c->hook_failure = (struct err){0};
+	if (is_of_config(c->failure.reason) || is_of_image(c->failure.reason))
+		c->failure = (struct err){0};
+}
+
 static void act_container_start(struct reconciler *r, const json_t *pod, struct pod_run *run,
 				struct container_run *c)
 {
@@ -149,7 +169,7 @@ static void act_container_start(struct reconciler *r, const json_t *pod, struct 
 	free(c->image_digest);
 	c->image_digest = mem_strdup(digest);
 	c->state = CONTAINER_STARTING;
-	c->failure = c->hook_failure = (struct err){0};
+	note_try(c);
 	effect_container_start(r, request);
 }
 

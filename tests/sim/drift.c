@@ -344,3 +344,30 @@ Test(drift, what_nobody_applied_is_never_deleted)
 	cr_expect_null(web());
 	cr_expect_eq(world_running(w, "web:2"), 1, "what somebody else made");
 }
+
+/* Seed 6114: the newest revision, not decoded yet, was held for what the one before it lacked. */
+Test(drift, an_image_that_is_gone_holds_the_revision_that_ran_not_the_newest)
+{
+	static const struct world_faults deaf = {.lost = 1000};
+	const json_t *notices = world_notices(w), *last, *app;
+
+	start(world_deployment("web", "web:1", 2));
+	world_set_faults(w, &deaf);
+	world_push(w, shop(world_deployment("web", "web:2", 2)));
+	world_run(w, 0);
+	world_set_faults(w, NULL);
+	world_remove_image(w, "web:1");
+	edit(KIND_DEPLOYMENT, "web",
+	     "spec.template.metadata.annotations.kubectl\\.kubernetes\\.io/restartedAt",
+	     json_text("now"));
+	world_run(w, 5000);
+	app = store_get(world_store(w), KIND_APP, NULL, "shop");
+	last = json_array_get(notices, json_array_size(notices) - 1);
+	cr_assert_str_eq(world_app_reason(w, "shop"), "ErrImagePull");
+	cr_expect_str_eq(json_path_str(app, "status.held.revision", ""), "rev-1");
+	cr_expect_str_eq(json_path_str(last, "type", ""), "held");
+	cr_expect_str_eq(json_path_str(last, "revision", ""), "rev-1");
+	world_run(w, 120000);
+	expect_verified();
+	cr_expect_str_eq(image_of_web(), "web:2");
+}

@@ -93,6 +93,26 @@ static int64_t events(const char *reason)
 	return n;
 }
 
+/* Seeds 4919 and 8842: what stays so for ever is no change, or nothing ever comes to rest. */
+Test(pods, what_cannot_be_created_is_tried_again_and_written_once)
+{
+	autofree char *version = NULL;
+	int64_t failed;
+
+	world_add_image(w, "web:broken");
+	push(deployment("web:broken", 1, "{}", "{}"));
+	world_run(w, 15000);
+	cr_assert_str_eq(
+		json_path_str(pod(), "status.containerStatuses.[0].state.waiting.reason", ""),
+		"CreateContainerError");
+	version = mem_strdup(json_path_str(pod(), "metadata.resourceVersion", ""));
+	failed = events("Failed");
+	world_run(w, 60000);
+	cr_expect_gt(events("Failed"), failed, "it is tried again");
+	cr_expect_str_eq(json_path_str(pod(), "metadata.resourceVersion", ""), version,
+			 "its status was written though nothing came of it");
+}
+
 #define READINESS "{'readinessProbe': {'httpGet': {'port': 80}, 'periodSeconds': 5}}"
 #define LIVENESS "{'livenessProbe': {'exec': {'command': ['a']}, 'periodSeconds': 5}}"
 
