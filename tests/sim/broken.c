@@ -35,6 +35,7 @@ enum breach {
 	BREACH_DISK,
 	BREACH_ORPHANS,
 	BREACH_DRIFT,
+	BREACH_CONFIG,
 	BREACH_N_,
 };
 
@@ -55,6 +56,7 @@ static const struct {
 	[BREACH_SILENCE] = { "never-asked-again",        "comes_to_rest_where_it_should" },
 	[BREACH_DISK]    = { "commit-not-durable",       "acknowledged_is_durable" },
 	[BREACH_DRIFT]   = { "drift-kept",               "record_is_what_runs" },
+	[BREACH_CONFIG]  = { "newer-config-read",        "config_is_of_the_template" },
 	[BREACH_ORPHANS] = { "orphans-left",             "objects_have_owners" },
 };
 /* clang-format on */
@@ -89,6 +91,13 @@ void __real_drift_queue(struct reconciler *r, const struct store_event *event);
 void __wrap_drift_queue(struct reconciler *r, const struct store_event *event);
 void __real_garbage_orphans_reconcile(struct reconciler *r, const char *key);
 void __wrap_garbage_orphans_reconcile(struct reconciler *r, const char *key);
+const json_t *__real_sync_pod_set(struct reconciler *r, const json_t *pod);
+const json_t *__wrap_sync_pod_set(struct reconciler *r, const json_t *pod);
+
+const json_t *__wrap_sync_pod_set(struct reconciler *r, const json_t *pod)
+{
+	return breach == BREACH_CONFIG ? NULL : __real_sync_pod_set(r, pod);
+}
 
 struct rolling_limits __wrap_rolling_limits(const json_t *strategy, int64_t replicas)
 {

@@ -315,6 +315,11 @@ void invariants_start(struct invariants *iv, const char *uid, const char *name,
 		rule_restarts_wait(iv, uid, c);
 }
 
+void invariants_reads(struct invariants *iv, const char *uid, const char *key, const char *text)
+{
+	rule_config_is_of_the_template(iv, uid, key, text);
+}
+
 /* ---- when they are looked at ---- */
 
 unsigned int invariants_changes(const struct invariants *iv)

@@ -397,6 +397,25 @@ void rule_held_set_is_complete(struct invariants *iv, const struct invariants_ev
 			       missing);
 }
 
+/* A pod is given what its template was hashed with, whatever its app has applied since or put back.
+ */
+void rule_config_is_of_the_template(struct invariants *iv, const char *uid, const char *key,
+				    const char *text)
+{
+	const json_t *pod = store_get_uid(iv->w->store, uid);
+	const char *want = pod ? object_annotation(pod, SYNC_ANNOTATION_CONFIG) : NULL;
+	const char *name = json_path_str(pod, "spec.volumes.[0].configMap.name", "");
+	autofree char *object = mem_asprintf("ConfigMap/%s", name);
+	autojson *content = json_pack("{s:{s:{s:s}}}", object, "data", key, text);
+	char got[80];
+
+	json_digest(got, content);
+	if (pod && !str_eq(got, want))
+		world_violated(iv->w, "config_is_of_the_template",
+			       "pod %s is given '%s' as %s: that is %s, want %s", object_name(pod),
+			       text, name, got, want ? want : "none");
+}
+
 /* ---- loops ---- */
 
 /* What ends again and again is given more time each time. By the wall clock, when the policy was
