@@ -22,6 +22,7 @@
 #include "base/str.h"
 #include "base/strbuf.h"
 #include "runtime/exec_kill.h"
+#include "runtime/exec_left.h"
 #include "runtime/prober_wire.h"
 
 #define CONFIG_MAX (4u << 20)
@@ -34,6 +35,7 @@ struct command {
 	uint64_t seq;
 	bool answered; /* or cancelled: only to be reaped */
 	char *text;    /* for messages */
+	char *bundle;
 	uint64_t timeout_ms;
 	pid_t pid; /* of crun */
 	int pidfd, output_fd;
@@ -63,6 +65,7 @@ static void command_free(struct command *c)
 	(void)mem_close(c->output_fd);
 	strbuf_deinit(&c->output);
 	free(c->text);
+	free(c->bundle);
 	free(c);
 }
 
@@ -140,10 +143,21 @@ static void on_linger(void *data)
 	(void)proc_signal(c->pidfd, SIGKILL);
 }
 
-/* Kill what crun started; it then ends by itself, or is helped. */
+/* Kill what crun started. */
+static void kill_below(const struct command *c)
+{
+	autoclose int bundle = fs_open(c->bundle, O_RDONLY | O_DIRECTORY, 0);
+
+	/* Without a bundle there is no container any more. */
+	if (bundle >= 0)
+		(void)exec_left_note(bundle);
+	(void)exec_kill_below(c->pid);
+}
+
+/* The same; crun then ends by itself, or is helped. */
 static void put_down(struct command *c)
 {
-	(void)exec_kill_below(c->pid);
+	kill_below(c);
 	c->timer = sd_event_source_disable_unref(c->timer);
 	if (loop_timer(&c->timer, c->set->loop, LINGER_MS, on_linger, c) < 0)
 		on_linger(c);
@@ -240,8 +254,8 @@ static int begin(struct command *c, const json_t *request, struct err *err)
 
 	if (!json_is_object(target))
 		return err_invalid(err, "the container is not running");
-	process = make_process(json_path_str(target, "bundle", ""),
-			       json_object_get(request, "command"), err);
+	c->bundle = mem_strdup(json_path_str(target, "bundle", ""));
+	process = make_process(c->bundle, json_object_get(request, "command"), err);
 	if (process < 0)
 		return process;
 	if (pipe2(ends, O_CLOEXEC) < 0)
@@ -298,7 +312,7 @@ struct exec_set *exec_set_free(struct exec_set *s)
 	if (!s)
 		return NULL;
 	while (s->first) {
-		(void)exec_kill_below(s->first->pid);
+		kill_below(s->first);
 		(void)proc_signal(s->first->pidfd, SIGKILL);
 		(void)proc_reap(&status, s->first->pidfd);
 		command_free(s->first);

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/failpoint.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/proc.h"
@@ -138,6 +139,8 @@ size_t exec_kill_below(pid_t root)
 			break;
 	}
 	n = found.n;
+	if (n > 0)
+		FAILPOINT("exec.stopped");
 	for (size_t i = 0; i < n; i++) {
 		(void)proc_signal(found.items[i].pidfd, SIGKILL);
 		(void)close(found.items[i].pidfd);

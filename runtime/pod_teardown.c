@@ -18,6 +18,7 @@
 #include "base/json.h"
 #include "base/proc.h"
 #include "base/str.h"
+#include "runtime/exec_left.h"
 #include "runtime/monitor.h"
 #include "runtime/overlay.h"
 #include "runtime/pod_worker_priv.h"
@@ -125,11 +126,13 @@ static int remove_root(struct pod_job *job, int bundle_fd, const char *id, struc
 /* Nothing of the container runs afterwards, and nobody is left who could start it. */
 static int end_container(struct pod_job *job, int bundle_fd, const char *id, struct err *err)
 {
+	autofree char *root = mem_asprintf("%s/crun", job->run_dir);
 	int r = kill_container(job, id, err);
 
 	if (r < 0)
 		return r;
 	end_monitor(job, bundle_fd, id);
+	(void)exec_left_kill(bundle_fd, root, id);
 	/* A monitor that was about to start the container did so: once more, nobody starts it now.
 	 */
 	r = kill_container(job, id, err);
