@@ -154,6 +154,7 @@ static int show_once(struct status *s)
 {
 	autostrbuf out = STRBUF_INIT;
 	unsigned int height;
+	const char *missing;
 
 	for (enum status_list l = 0; l < STATUS_LIST_N_; l++) {
 		autojson *table = NULL;
@@ -166,6 +167,13 @@ static int show_once(struct status *s)
 			return COMMAND_EXIT_USAGE;
 		status_model_take(&s->model, l, json_object_get(table, "columnDefinitions"), table,
 				  false);
+	}
+	missing = status_view_missing(&s->model, &s->style);
+	if (missing) {
+		(void)fprintf(stderr,
+			      "Error from server (NotFound): apps.recond.dev \"%s\" not found\n",
+			      missing);
+		return COMMAND_EXIT_FAILED;
 	}
 	look_at_terminal(s, &height);
 	if (s->json) {

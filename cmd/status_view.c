@@ -716,13 +716,30 @@ int status_view_exit(const struct status_model *m, const struct status_style *st
 	return settled ? COMMAND_EXIT_OK : COMMAND_EXIT_UNSETTLED;
 }
 
+const char *status_view_missing(const struct status_model *m, const struct status_style *style)
+{
+	for (size_t i = 0; i < style->n_apps; i++) {
+		const struct status_style one = {.apps = &style->apps[i], .n_apps = 1};
+		bool found = false;
+		const char *key;
+		json_t *row;
+
+		json_object_foreach(m->rows[STATUS_APPS], key, row)
+			found |= shown(&one, STATUS_APPS, row);
+		if (!found)
+			return style->apps[i];
+	}
+	return NULL;
+}
+
 bool status_view_settled(const struct status_model *m, const struct status_style *style)
 {
-	size_t n_wanted = style->n_apps > 0 ? style->n_apps : 1;
 	size_t n = 0;
 	const char *key;
 	json_t *row;
 
+	if (status_view_missing(m, style))
+		return false;
 	json_object_foreach(m->rows[STATUS_APPS], key, row) {
 		const char *phase = cell(row, "Phase");
 		bool settled = str_eq(phase, "Verified") || str_eq(phase, "Held") ||
@@ -734,5 +751,5 @@ bool status_view_settled(const struct status_model *m, const struct status_style
 			return false;
 		n++;
 	}
-	return n >= n_wanted;
+	return n > 0;
 }

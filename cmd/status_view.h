@@ -60,7 +60,10 @@ void status_view_add_changes(struct strbuf *out, const struct status_model *m,
  * [...]}. Owned by the caller. */
 json_t *status_view_json(const struct status_model *m, const struct status_style *style);
 
-/* True when every app is Verified, Held or Invalid and there is one. */
+/* The first of STYLE's apps that is not there, or NULL. Borrowed from it. */
+const char *status_view_missing(const struct status_model *m, const struct status_style *style);
+
+/* True when every app is Verified, Held or Invalid and there is one, or all that STYLE names. */
 bool status_view_settled(const struct status_model *m, const struct status_style *style);
 
 /* COMMAND_EXIT_OK, COMMAND_EXIT_FAILED (something is held or invalid, or a source cannot be read)

@@ -75,20 +75,28 @@ static int add_kind(struct target_list *l, const char *word, const char *const *
 	return r;
 }
 
+static int add_all_kinds(struct target_list *l, struct err *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(all_kinds) && r == 0; i++)
+		r = add_target(l, all_kinds[i], NULL, err);
+	return r;
+}
+
 static int parse_kinds(struct target_list *l, const char *const *args, size_t n_args,
 		       struct err *err)
 {
 	autostrlist words = {};
 	int r = 0;
 
-	if (str_eq(args[0], "all") && n_args == 1) {
-		for (size_t i = 0; i < ARRAY_SIZE(all_kinds) && r == 0; i++)
-			r = add_target(l, all_kinds[i], NULL, err);
-		return r;
-	}
 	strlist_split(&words, args[0], ',');
-	for (size_t i = 0; i < words.n && r == 0; i++)
-		r = add_kind(l, words.items[i], args + 1, n_args - 1, err);
+	for (size_t i = 0; i < words.n && r == 0; i++) {
+		if (str_eq(words.items[i], "all") && n_args == 1)
+			r = add_all_kinds(l, err);
+		else
+			r = add_kind(l, words.items[i], args + 1, n_args - 1, err);
+	}
 	return r;
 }
 

@@ -190,7 +190,7 @@ static int act_undo(struct request *q)
 		mem_asprintf("back to %lld, revision %s", (long long)json_path_int(target, "n", 0),
 			     json_path_str(target, "revision", ""));
 	rollout_drop(q->r, app, "Undone");
-	json_set(app->doc, "effective", json_copy((json_t *)(uintptr_t)target));
+	json_set(app->doc, "effective", adopted_with(app, target));
 	json_set(app->doc, "restore", json_true());
 	json_object_del(app->doc, "stopped");
 	if (left)
@@ -235,8 +235,8 @@ static int act_approve(struct request *q)
 void deleted_keep(struct reconciler *r, const struct app *app)
 {
 	autojson *doc = json_copy(app->doc), *kept = NULL;
-	static const char *const gone[] = {"ledger",  "rollout", "held",       "restore",
-					   "stopped", "paused",  "failed_set", "approved"};
+	static const char *const gone[] = {"ledger", "rollout",    "held",     "restore", "stopped",
+					   "paused", "failed_set", "approved", "adopted"};
 
 	if (!json_object_get(doc, "effective")) {
 		history_drop(r, app->name); /* it was never up */

@@ -173,6 +173,61 @@ const char *app_setting(const json_t *set, const json_t *o, const char *key)
 		   : json_string_value(json_object_get(json_object_get(set, "settings"), key));
 }
 
+/* ---- what came from other apps ---- */
+
+static bool set_has(const json_t *set, const char *key)
+{
+	json_t *o;
+	size_t i;
+
+	json_array_foreach(json_object_get(set, "objects"), i, o) {
+		autofree char *k = app_object_key(o);
+
+		if (str_eq(k, key))
+			return true;
+	}
+	return false;
+}
+
+json_t *adopted_with(const struct app *app, const json_t *set)
+{
+	json_t *out = json_copy((json_t *)(uintptr_t)set), *o;
+	autojson *objects = json_array();
+	const char *key;
+	char id[80];
+
+	json_object_foreach(json_object_get(app->doc, "adopted"), key, o) {
+		if (!set_has(set, key))
+			json_array_append(objects, o);
+	}
+	if (json_array_size(objects) == 0)
+		return out;
+	json_array_extend(objects, json_object_get(set, "objects"));
+	json_digest(id, objects);
+	json_set(out, "id", json_text(id));
+	json_set(out, "objects", json_incref(objects));
+	return out;
+}
+
+void adopted_add(struct app *app, const char *key, const json_t *object)
+{
+	const json_t *effective = json_object_get(app->doc, "effective");
+
+	if (!object)
+		return; /* a record of an older recond: nobody knows what was stated of it */
+	if (!json_object_get(app->doc, "adopted"))
+		json_set(app->doc, "adopted", json_object());
+	json_set(json_object_get(app->doc, "adopted"), key,
+		 json_incref((json_t *)(uintptr_t)object));
+	if (effective)
+		json_set(app->doc, "effective", adopted_with(app, effective));
+}
+
+void adopted_drop(struct app *app, const char *key)
+{
+	(void)json_object_del(json_object_get(app->doc, "adopted"), key);
+}
+
 /* ---- holding ---- */
 
 bool app_held_on(const struct app *app, enum hold hold)

@@ -345,6 +345,15 @@ static void update_object(struct application *x, const char *key, const json_t *
 	drift_note(x->r, key, o);
 }
 
+/* LIVE was another app's until now. */
+static void take_over(struct application *x, const char *key, const json_t *live)
+{
+	if (!live || str_eq(object_annotation(live, SYNC_ANNOTATION_APP), x->app->name))
+		return;
+	drift_hand_over(x->r, key, x->app->name);
+	adopted_add(x->app, key, drift_applied(x->r, key));
+}
+
 static void write_object(struct application *x, const json_t *o)
 {
 	enum kind kind = object_kind(o);
@@ -352,6 +361,7 @@ static void write_object(struct application *x, const json_t *o)
 	autofree char *key = app_object_key(o);
 
 	ledger_add(x->app, key);
+	take_over(x, key, live);
 	if (namespace_is_going(x->r, o)) {
 		x->waiting++; /* written when the old one is gone */
 		return;
@@ -421,9 +431,10 @@ static void hand_over(struct application *x, struct app *to, const json_t *live,
 	autojson *copy = json_clone(live);
 
 	ledger_add(to, key);
-	app_save(x->r, to);
 	json_set(json_path(copy, "metadata.annotations"), SYNC_ANNOTATION_APP, json_text(to->name));
 	drift_hand_over(x->r, key, to->name);
+	adopted_add(to, key, drift_applied(x->r, key));
+	app_save(x->r, to);
 	(void)store_update(x->r->store, copy);
 	reconciler_queue(x->r, WORK_APP, to->name);
 }
@@ -453,6 +464,7 @@ static void prune(struct application *x)
 			json_array_insert_new(kept, 0, json_text(key));
 			continue;
 		}
+		adopted_drop(x->app, key);
 		if (!live || !str_eq(owner, x->app->name)) {
 			forget_job(x->r, key);
 			if (!live)

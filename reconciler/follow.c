@@ -24,6 +24,7 @@ struct follow {
 	enum follow_result result;
 	struct strbuf text;
 	uint64_t again_ms;
+	const char *since; /* when what is followed was asked for; NULL: it was up already */
 	struct err *err;
 };
 
@@ -38,11 +39,14 @@ static bool is_config_error(const char *reason)
 	return str_eq(reason, "CreateContainerConfigError") || str_eq(reason, "FailedMount");
 }
 
+static int64_t past_ms(struct reconciler *r, const char *stamp)
+{
+	return (reconciler_realtime_ns(r) - reconciler_stamp_ns(r, stamp, 0)) / 1000000;
+}
+
 static int64_t age_ms(struct reconciler *r, const json_t *o)
 {
-	int64_t ns = reconciler_stamp_ns(r, json_path_str(o, "metadata.creationTimestamp", ""), 0);
-
-	return (reconciler_realtime_ns(r) - ns) / 1000000;
+	return past_ms(r, json_path_str(o, "metadata.creationTimestamp", ""));
 }
 
 /* Twice in a row is a loop: the second end starts the back-off, which waits for nothing that could
@@ -167,12 +171,16 @@ static void follow_deployment(struct follow *f, const json_t *d)
 		check_deadline(f, d);
 }
 
-/* What has no deadline of its own gets a Deployment's default. */
+/* What has no deadline of its own gets a Deployment's default: from when it was made, or when the
+ * set that changes it came. */
 static void check_age(struct follow *f, const json_t *o)
 {
 	autofree char *what = object_describe(o);
-	int64_t left_ms = DEFAULT_DEADLINE_MS - age_ms(f->r, o);
+	int64_t past = age_ms(f->r, o), asked = f->since ? past_ms(f->r, f->since) : 0;
+	int64_t left_ms = DEFAULT_DEADLINE_MS - (asked < past ? asked : past);
 
+	if (!f->since)
+		return;
 	if (left_ms > 0) {
 		look_again(f, (uint64_t)left_ms);
 		return;
@@ -181,7 +189,7 @@ static void check_age(struct follow *f, const json_t *o)
 		return;
 	f->result = FOLLOW_FAILED;
 	(void)err_set(f->err, ERR_INVALID, ETIME, "ProgressDeadlineExceeded",
-		      "%s is not up %d s after it was made", what, DEFAULT_DEADLINE_MS / 1000);
+		      "%s is not up %d s after it was asked for", what, DEFAULT_DEADLINE_MS / 1000);
 }
 
 static void follow_replicaset(struct follow *f, const json_t *rs)
@@ -273,10 +281,11 @@ static void follow_one(struct follow *f, const json_t *wanted)
 		follow_pod(f, live);
 }
 
-enum follow_result follow_objects(struct reconciler *r, json_t *objects, char **ret_text,
-				  uint64_t *ret_again_ms, struct err *err)
+enum follow_result follow_objects(struct reconciler *r, json_t *objects, const char *since,
+				  char **ret_text, uint64_t *ret_again_ms, struct err *err)
 {
-	struct follow f = {.r = r, .result = FOLLOW_UP, .again_ms = UINT64_MAX, .err = err};
+	struct follow f = {
+		.r = r, .result = FOLLOW_UP, .again_ms = UINT64_MAX, .since = since, .err = err};
 	json_t *o;
 	size_t i;
 

@@ -189,6 +189,8 @@ static void object_decode(struct manifest_state *s, size_t app, const struct fin
 	struct manifest_object *o;
 	json_t *complete;
 
+	if (!s->input->configuration)
+		manifest_settings_check(a, at, kind, j);
 	if (validate_object(&v, kind, j) > 0)
 		return;
 	complete = object_normalised(j);

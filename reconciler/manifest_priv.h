@@ -47,6 +47,10 @@ struct manifest_state {
 void manifest_settings_decode(struct manifest_app_state *a, const struct finding_place *at,
 			      const json_t *j);
 
+/* Has each annotation of the object J that is meant for recond a meaning? Errors otherwise. */
+void manifest_settings_check(struct manifest_app_state *a, const struct finding_place *at,
+			     enum kind kind, const json_t *j);
+
 /* Append an object; FILE is copied, OBJECT stolen. Borrowed until the next append. */
 struct manifest_object *manifest_object_add(struct manifest_state *s, size_t app, const char *file,
 					    enum kind kind, json_t *object);

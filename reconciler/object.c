@@ -324,6 +324,16 @@ static const char *const server_annotations[] = {
 	"recond.dev/image-digests",
 };
 
+bool object_is_bookkeeping(const char *annotation)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(server_annotations); i++) {
+		if (str_eq(server_annotations[i], annotation))
+			return true;
+	}
+	return str_eq(annotation, "recond.dev/implicit") ||
+	       str_eq(annotation, "recond.dev/was-available");
+}
+
 /* Remove the member KEY of J when it is an empty object. */
 static void drop_empty(json_t *j, const char *key)
 {

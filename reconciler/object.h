@@ -81,3 +81,6 @@ json_t *object_condition(const json_t *o, const char *type);
  * can ask for. For diffs and comparisons. Owned by the caller.
  */
 json_t *object_normalised(const json_t *o);
+
+/* Does recond, or a controller, write ANNOTATION itself? A copy of a live object has it. */
+bool object_is_bookkeeping(const char *annotation);

@@ -18,20 +18,29 @@
 
 /* ---- what is not put back ---- */
 
-/* Did a step of SET run that cannot be undone? Its Job, or NULL. */
-static const json_t *irreversible_job(struct reconciler *r, const json_t *set)
+bool rollback_is_irreversible(const json_t *set, const json_t *live)
 {
+	return set_is_early_job(live) &&
+	       str_eq(app_setting(NULL, live, SYNC_ANNOTATION_IRREVERSIBLE), "true") &&
+	       json_path(live, "status.startTime") &&
+	       strcmp(json_path_str(live, "metadata.creationTimestamp", ""),
+		      json_path_str(set, "since", "")) >= 0;
+}
+
+/* Did a step of SET run that cannot be undone? The name of its Job, or NULL. */
+static const char *irreversible_job(struct reconciler *r, const json_t *set)
+{
+	const char *ended = json_path_str(set, "irreversible", "");
 	json_t *o;
 	size_t i;
 
+	if (*ended)
+		return ended;
 	json_array_foreach(json_object_get(set, "objects"), i, o) {
 		const json_t *live = set_is_early_job(o) ? set_live(r, o) : NULL;
-		const char *wish = app_setting(NULL, o, SYNC_ANNOTATION_IRREVERSIBLE);
 
-		if (live && str_eq(wish, "true") && json_path(live, "status.startTime") &&
-		    strcmp(json_path_str(live, "metadata.creationTimestamp", ""),
-			   json_path_str(set, "since", "")) >= 0)
-			return live;
+		if (live && rollback_is_irreversible(set, live))
+			return object_name(live);
 	}
 	return NULL;
 }
@@ -56,7 +65,7 @@ static json_t *find_object(const json_t *set, const char *key)
 }
 
 /* Objects of FAILED that opted out stay as they are: they take their older selves' place in the
- * effective set, which goes on saying what is to run. */
+ * effective set, which goes on saying what is to run, or come to it. */
 static void keep_opted_out(struct app *app, const json_t *failed)
 {
 	json_t *effective = json_object_get(app->doc, "effective"), *o;
@@ -72,6 +81,14 @@ static void keep_opted_out(struct app *app, const json_t *failed)
 
 		json_array_append(objects, keep ? newer : o);
 		changed |= keep;
+	}
+	json_array_foreach(json_object_get(failed, "objects"), i, o) {
+		autofree char *key = app_object_key(o);
+
+		if (!opted_out(NULL, o) || find_object(effective, key))
+			continue;
+		json_array_append(objects, o);
+		changed = true;
 	}
 	json_set(effective, "objects", objects);
 	if (!changed)
@@ -97,7 +114,7 @@ static void put_back(struct app *app, const json_t *failed)
 
 static enum hold decide(struct reconciler *r, struct app *app, const json_t *set, struct err *err)
 {
-	const json_t *job = irreversible_job(r, set);
+	const char *job = irreversible_job(r, set);
 
 	if (job && json_object_get(app->doc, "effective")) {
 		json_set(app->doc, "failed_set", json_clone(set));
@@ -106,7 +123,7 @@ static enum hold decide(struct reconciler *r, struct app *app, const json_t *set
 			err, err->kind, err->code, err->reason,
 			"%s; Job %s ran and cannot be undone: `recond approve %s` goes back all the same, "
 			"a new revision goes on",
-			err->message, object_name(job), app->name);
+			err->message, job, app->name);
 		return HOLD_ASK;
 	}
 	if (!json_object_get(app->doc, "effective") || opted_out(set, NULL))
@@ -266,7 +283,7 @@ static void demote(struct reconciler *r, struct app *app, const struct err *err)
 	const json_t *good = history_last_good(app, json_path_str(failed, "id", ""));
 
 	if (good)
-		json_set(app->doc, "effective", json_copy((json_t *)(uintptr_t)good));
+		json_set(app->doc, "effective", adopted_with(app, good));
 	else
 		json_object_del(app->doc, "effective");
 	rollback_failed(r, app, failed, err);
@@ -322,7 +339,7 @@ static void look_at_effective(struct reconciler *r, struct app *app, const json_
 	uint64_t again_ms = UINT64_MAX;
 	struct err err = {0};
 
-	switch (follow_objects(r, followed, &text, &again_ms, &err)) {
+	switch (follow_objects(r, followed, NULL, &text, &again_ms, &err)) {
 	case FOLLOW_UP:
 		rollout_progress(app, "", NULL);
 		if (rollout_look(r, app, &what) == 1)

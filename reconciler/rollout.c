@@ -123,6 +123,9 @@ static void note_done(struct reconciler *r, struct app *app, const json_t *follo
 		if (!complete || !str_eq(json_path_str(complete, "status", ""), "True"))
 			continue;
 		json_array_append_new(done, json_text(key));
+		if (rollback_is_irreversible(rollout_of(app), live))
+			json_path_set_new(app->doc, "rollout.irreversible",
+					  json_text(object_name(live)));
 		app_save(r, app);
 	}
 }
@@ -183,6 +186,7 @@ static void verified(struct reconciler *r, struct app *app)
 
 	reconciler_rfc3339(r, now);
 	json_object_del(effective, "stage");
+	json_object_del(effective, "stage_since");
 	json_object_del(effective, "done");
 	json_set(effective, "since", json_text(now));
 	watch = rollback_watch_new(r, app, set);
@@ -207,9 +211,12 @@ static void stage_up(struct reconciler *r, struct app *app)
 {
 	const json_t *set = rollout_of(app);
 	autofree char *what = NULL;
+	char now[CLOCK_RFC3339_SIZE];
 
 	if (set_in_early_stage(set)) {
+		reconciler_rfc3339(r, now);
 		json_path_set_new(app->doc, "rollout.stage", json_text(""));
+		json_path_set_new(app->doc, "rollout.stage_since", json_text(now));
 		app_save(r, app);
 		reconciler_queue(r, WORK_APP, app->name);
 	} else if (rollout_look(r, app, &what) == 1) {
@@ -227,7 +234,8 @@ static void follow(struct reconciler *r, struct app *app)
 	autofree char *text = NULL;
 	uint64_t again_ms = UINT64_MAX;
 	struct err err = {0};
-	enum follow_result result = follow_objects(r, followed, &text, &again_ms, &err);
+	const char *since = json_path_str(set, "stage_since", json_path_str(set, "since", ""));
+	enum follow_result result = follow_objects(r, followed, since, &text, &again_ms, &err);
 
 	note_done(r, app, followed);
 	switch (result) {

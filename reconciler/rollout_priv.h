@@ -41,6 +41,8 @@ int rollout_look(struct reconciler *r, const struct app *app, char **ret_what);
 void rollout_progress(struct app *app, const char *reason, const char *text);
 
 /* ---- rollback.c ---- */
+/* Did LIVE, a Job of the store, run for SET, and is its work such that it cannot be undone? */
+bool rollback_is_irreversible(const json_t *set, const json_t *live);
 /* SET of APP failed because of ERR: hold, and put the effective set back unless told not to. */
 void rollback_failed(struct reconciler *r, struct app *app, json_t *set, const struct err *err);
 /* What SET's pods are watched for after it was verified, or NULL when they are not. Owned by the

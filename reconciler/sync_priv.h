@@ -54,16 +54,19 @@ struct app {
 	 *   ledger       [key of object] everything it ever made and that is not known to be gone
 	 *   effective    SET: the last verified one, with "since"; "watch": {"until_ns", "pods"}
 	 *                while it may still be found wanting
-	 *   rollout      SET on its way: "stage" ("pre-deploy" or ""), "done": [keys of ended Jobs]
+	 *   rollout      SET on its way: "stage" ("pre-deploy" or ""), "stage_since", "done": [keys
+	 *                of ended Jobs]
 	 *   held         {kind, key, inputs, revision, reason, message, since, restored}
 	 *   restore      true: the effective set has yet to be put back
 	 *   stopped      true: what failed was left as it is; nothing is put back or healed
 	 *   failed_set   SET that was left so, with `stopped`
 	 *   paused       since when
 	 *   approved     a revision whose deletions are confirmed
+	 *   adopted      {key of object: object} what moved here from other apps, as it ran there
 	 *   quarantine   [{key, reason, message, since}] inputs that failed, oldest first
 	 *   next         number of the next history entry
-	 * SET: {n, id, key, revision, inputs, since, objects, settings}
+	 * SET: {n, id, key, revision, inputs, since, objects, settings}; "irreversible": the name
+	 * of a Job of it that ran, and cannot be undone
 	 */
 	json_t *doc;
 	/* Persistent, bucket "history", oldest first: SET with "result", "reason", "message",
@@ -144,6 +147,16 @@ char *app_object_key(const json_t *o);
 const char *app_setting(const json_t *set, const json_t *o, const char *key);
 /* A string of APP's newest revision was replaced. VALUE is copied. */
 void app_string(char **target, const char *value);
+
+/*
+ * What moved here from another app goes on running whatever becomes of the set that asked for it:
+ * OBJECT (NULL: unknown), as it was applied there last, is of APP's effective set from now on. / It
+ * went, or moved on. / SET, which is to be effective, with all that came since; owned by the
+ * caller.
+ */
+void adopted_add(struct app *app, const char *key, const json_t *object);
+void adopted_drop(struct app *app, const char *key);
+json_t *adopted_with(const struct app *app, const json_t *set);
 
 bool app_held_on(const struct app *app, enum hold hold);
 /* Hold the newest revision of APP because of ERR; KEY: the inputs that are held. Says nothing when
@@ -254,8 +267,10 @@ enum follow_result {
 			    UINT64_MAX) */
 	FOLLOW_FAILED,   /* err */
 };
-enum follow_result follow_objects(struct reconciler *r, json_t *objects, char **ret_text,
-				  uint64_t *ret_again_ms, struct err *err);
+/* SINCE: the time stamp of when OBJECTS were asked for, which deadlines count from; NULL when they
+ * were up already, and have none any more. *ret_text is owned by the caller. */
+enum follow_result follow_objects(struct reconciler *r, json_t *objects, const char *since,
+				  char **ret_text, uint64_t *ret_again_ms, struct err *err);
 
 /* ---- app_status.c ---- */
 void app_status_write(struct reconciler *r, const struct app *app, const char *phase,

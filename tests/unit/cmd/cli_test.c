@@ -257,7 +257,11 @@ Test(cli, status_tells_by_its_exit_status)
 	fixture_put(f.store, APP("Held", "ErrImagePull", "no such image"));
 	cr_expect_eq(status_of("status"), 1);
 	cr_expect_eq(status_of("status --wait --timeout 60s"), 1);
-	cr_expect_eq(status_of("status other"), 0);
+	cr_expect_eq(status_of("status other"), 1, "what is not there is not well");
+	cr_expect_eq(status_of("status site other"), 1);
+	cr_expect_eq(status_of("status other --wait --timeout 1s"), 3, "it may still come");
+	cr_expect_eq(status_of("status site site --wait --timeout 60s"), 1, "named twice is once");
+	cr_expect_eq(status_of("get all,cm"), 0);
 	fixture_put(f.store, APP("Verified", "", ""));
 	cr_expect_eq(status_of("status"), 0);
 	cr_expect_eq(status_of("status --timeout 5s"), 2);
@@ -320,6 +324,8 @@ Test(cli, status_shows_sources_that_are_not_well_and_no_others)
 	/* clang-format on */
 
 	fixture_put(f.store, APP("Verified", "", ""));
+	fixture_put(f.store, "{'apiVersion': 'recond.dev/v1', 'kind': 'App', 'metadata': {'name': "
+			     "'other'}, 'status': {'phase': 'Verified'}}");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
 		struct process p;
 

@@ -61,7 +61,7 @@ static const json_t *everything(void)
 static const char *const cases[] = {
 	"slides", "defaults",     "errors",   "unsupported", "volumes", "kinds",
 	"checks", "checks_right", "rules",    "secret",      "service", "image",
-	"job",    "jobs-wrong",   "settings", NULL,
+	"job",    "jobs-wrong",   "settings", "annotations", NULL,
 };
 
 Test(manifest, golden)
