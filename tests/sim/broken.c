@@ -161,15 +161,18 @@ void __wrap_reconciler_delete(struct reconciler *r, const json_t *object)
 	__real_reconciler_delete(r, object);
 }
 
+/* Forgets it at once: what is remembered has its app go back, which ends the loop. */
 void __wrap_reconciler_container_failed(struct reconciler *r, const char *uid, const char *name,
 					unsigned int attempt, const struct err *err)
 {
-	struct pod_run *run;
+	struct container_run *c;
 
 	__real_reconciler_container_failed(r, uid, name, attempt, err);
-	run = breach == BREACH_LOOP ? pods_get(r->pods, uid) : NULL;
-	if (run)
-		pod_run_container(run, name)->retry_ms = 0;
+	if (breach != BREACH_LOOP)
+		return;
+	c = pod_run_container(pods_get(r->pods, uid), name);
+	c->retry_ms = 0;
+	c->failure = (struct err){0};
 }
 
 void __wrap_pod_plan_backoff(struct container_run *c, uint64_t now_ms, uint64_t age_ms,
