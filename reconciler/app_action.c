@@ -69,7 +69,7 @@ static int act_retry(struct request *q)
 	app_release(q->r, app);
 	images_try_again(q->r);
 	builds_try_again(q->r, app->name);
-	app->resolved_serial = 0;
+	app->resolved_serial = APP_STALE;
 	q->message = mem_asprintf("trying revision %s again", app->revision ? app->revision : "");
 	note(q, "Retry");
 	return 0;

@@ -39,6 +39,7 @@ static struct app *app_free(struct app *app)
 	free(app->progress);
 	json_decref(app->decoded);
 	json_decref(app->resolved);
+	json_decref(app->reads);
 	json_decref(app->doc);
 	json_decref(app->history);
 	free(app);
@@ -221,11 +222,6 @@ void adopted_add(struct app *app, const char *key, const json_t *object)
 		 json_incref((json_t *)(uintptr_t)object));
 	if (effective)
 		json_set(app->doc, "effective", adopted_with(app, effective));
-}
-
-void adopted_drop(struct app *app, const char *key)
-{
-	(void)json_object_del(json_object_get(app->doc, "adopted"), key);
 }
 
 /* ---- holding ---- */

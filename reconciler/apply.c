@@ -431,12 +431,39 @@ static void hand_over(struct application *x, struct app *to, const json_t *live,
 	autojson *copy = json_clone(live);
 
 	ledger_add(to, key);
+	app_string(&to->applied_id, ""); /* its set may be without what came along */
 	json_set(json_path(copy, "metadata.annotations"), SYNC_ANNOTATION_APP, json_text(to->name));
 	drift_hand_over(x->r, key, to->name);
 	adopted_add(to, key, drift_applied(x->r, key));
 	app_save(x->r, to);
 	(void)store_update(x->r->store, copy);
 	reconciler_queue(x->r, WORK_APP, to->name);
+}
+
+/* Who goes on with LIVE, which the app no longer has: the app that it moved to or, with a ConfigMap
+ * or Secret, the one that a workload which reads it moved to, for that one may go back to it. */
+static struct app *successor(struct application *x, json_t *ledger, const char *key,
+			     const json_t *live)
+{
+	struct app *to = heir(x->r, x->app, key);
+	enum kind kind = object_kind(live);
+	json_t *entry;
+	size_t i;
+
+	if (to || (kind != KIND_CONFIGMAP && kind != KIND_SECRET))
+		return to;
+	json_array_foreach(ledger, i, entry) {
+		const char *other = json_string_value(entry);
+		const json_t *moved = ledger_object(x->r, other);
+
+		to = moved ? heir(x->r, x->app, other) : NULL;
+		if (to &&
+		    (resolve_reads(moved, live) ||
+		     resolve_reads(json_object_get(json_object_get(to->doc, "adopted"), other),
+				   live)))
+			return to;
+	}
+	return NULL;
 }
 
 /* What the app no longer has may run again when it comes back. */
@@ -448,6 +475,38 @@ static void forget_job(struct reconciler *r, const char *key)
 	assert(parts.n == 3);
 	if (str_eq(parts.items[0], kind_info(KIND_JOB)->name))
 		job_forget(r, parts.items[1], parts.items[2]);
+}
+
+static bool is_read_by(const json_t *objects, const json_t *config)
+{
+	const char *key;
+	json_t *o;
+
+	json_object_foreach((json_t *)(uintptr_t)objects, key, o) {
+		if (resolve_reads(o, config))
+			return true;
+	}
+	return false;
+}
+
+/* Of what moved here, what the app no longer has is forgotten; not what the rest was reading: it
+ * would be needed again. */
+static void trim_adopted(struct application *x)
+{
+	json_t *adopted = json_object_get(x->app->doc, "adopted"), *o;
+	autojson *kept = json_object();
+	const char *key;
+
+	json_object_foreach(adopted, key, o) {
+		if (wanted(x->objects, key))
+			json_set(kept, key, json_incref(o));
+	}
+	json_object_foreach(adopted, key, o) {
+		if (!json_object_get(kept, key) && is_read_by(kept, o))
+			json_set(kept, key, json_incref(o));
+	}
+	if (adopted)
+		json_set(x->app->doc, "adopted", json_incref(kept));
 }
 
 static void prune(struct application *x)
@@ -464,14 +523,13 @@ static void prune(struct application *x)
 			json_array_insert_new(kept, 0, json_text(key));
 			continue;
 		}
-		adopted_drop(x->app, key);
 		if (!live || !str_eq(owner, x->app->name)) {
 			forget_job(x->r, key);
 			if (!live)
 				drift_forget(x->r, key);
 			continue; /* gone, or another app's by now */
 		}
-		to = object_deleting(live) ? NULL : heir(x->r, x->app, key);
+		to = object_deleting(live) ? NULL : successor(x, old, key, live);
 		if (to) {
 			hand_over(x, to, live, key);
 			continue;
@@ -483,6 +541,7 @@ static void prune(struct application *x)
 		x->waiting++;
 	}
 	json_set(x->app->doc, "ledger", TAKE_PTR(kept));
+	trim_adopted(x);
 }
 
 /* Deleting may be over at once (everything but pods and namespaces): look again before waiting for

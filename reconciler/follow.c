@@ -61,6 +61,8 @@ static bool check_crash_loop(struct follow *f, const json_t *pod)
 	for (size_t l = 0; l < ARRAY_SIZE(lists); l++) {
 		json_array_foreach(json_path(pod, lists[l]), i, s) {
 			const char *name = json_path_str(s, "name", "");
+			autofree char *said =
+				pod_status_last_words(json_path(s, "lastState.terminated"));
 
 			if (!str_eq(json_path_str(s, "state.waiting.reason", ""),
 				    "CrashLoopBackOff") ||
@@ -70,10 +72,10 @@ static bool check_crash_loop(struct follow *f, const json_t *pod)
 			f->result = FOLLOW_FAILED;
 			(void)err_set(
 				f->err, ERR_INVALID, ENOEXEC, "CrashLoopBackOff",
-				"pod %s: container %s ends with exit code %lld (%s) again and again: `recond logs -p %s -c %s -n %s` shows its output",
+				"pod %s: container %s ends with exit code %lld (%s) again and again%s: `recond logs -p %s -c %s -n %s` shows its output while the pod is there",
 				object_name(pod), name,
 				(long long)json_path_int(s, "lastState.terminated.exitCode", 0),
-				json_path_str(s, "lastState.terminated.reason", ""),
+				json_path_str(s, "lastState.terminated.reason", ""), said,
 				object_name(pod), name, object_namespace(pod));
 			return true;
 		}

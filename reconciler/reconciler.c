@@ -160,6 +160,10 @@ static void on_change(const struct store_event *event, void *data)
 	case KIND_NAMESPACE:
 		reconciler_queue(r, WORK_NAMESPACE, object_name(o));
 		break;
+	case KIND_CONFIGMAP:
+	case KIND_SECRET:
+		sync_config_changed(r, o);
+		break;
 	case KIND_APP:
 		if (event->type != STORE_MODIFIED)
 			sources_queue_all(r);

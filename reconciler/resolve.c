@@ -88,7 +88,9 @@ struct resolution {
 	enum resolve_result result;
 	const struct image_wait *failed;
 	char *what;
-	json_t *inputs; /* all that the set is made of: files, and builds by their id */
+	json_t *inputs; /* all that the set is made of: files, builds by their id, others'
+			   configuration by its key */
+	json_t *reads;  /* keys of that configuration */
 };
 
 static void note_waiting(struct resolution *s, char *what)
@@ -130,20 +132,36 @@ static bool resolve_ref(struct resolution *s, const char *ref, char digest[80])
 
 /* ---- configuration ---- */
 
-/* A ConfigMap or Secret as the app asks for it, or as it is in the store when another app or nobody
- * owns it. */
-static const json_t *config_object(struct resolution *s, json_t *objects, enum kind kind,
-				   const char *ns, const char *name)
+static const json_t *find_object(const json_t *list, const char *member, enum kind kind,
+				 const char *ns, const char *name)
 {
-	json_t *o;
+	const json_t *entry;
 	size_t i;
 
-	json_array_foreach(objects, i, o) {
+	json_array_foreach(list, i, entry) {
+		const json_t *o = member ? json_object_get(entry, member) : entry;
+
 		if (object_kind(o) == kind && str_eq(object_namespace(o), ns) &&
 		    str_eq(object_name(o), name))
 			return o;
 	}
-	return store_get(s->r->store, kind, ns, name);
+	return NULL;
+}
+
+/* As it is in the store, whoever made it; while it is not there, as another app is about to. */
+static const json_t *foreign_config(const struct resolution *s, enum kind kind, const char *ns,
+				    const char *name)
+{
+	const json_t *o = store_get(s->r->store, kind, ns, name);
+
+	for (size_t i = 0; !o && i < s->r->apps->n_apps; i++) {
+		const struct app *app = s->r->apps->apps[i];
+
+		if (app != s->app && app->present)
+			o = find_object(json_object_get(app->decoded, "objects"), "object", kind,
+					ns, name);
+	}
+	return o;
 }
 
 struct config_set {
@@ -153,47 +171,93 @@ struct config_set {
 	json_t *found; /* "Kind/name" -> {data, binaryData} */
 };
 
-static void add_config(struct config_set *c, enum kind kind, const char *name)
+static json_t *content_of(const json_t *o)
 {
+	static const char *const members[] = {"data", "binaryData"};
+	json_t *content = json_object();
+
+	for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+		json_t *value = json_object_get(o, members[i]);
+
+		if (value)
+			json_set(content, members[i], json_incref(value));
+	}
+	return content;
+}
+
+static char *config_key(enum kind kind, const char *ns, const char *name)
+{
+	return mem_asprintf("%s/%s/%s", kind_info(kind)->name, ns, name);
+}
+
+/* What others have is an input like the app's own files. */
+static void note_foreign(const struct resolution *s, enum kind kind, const char *ns,
+			 const char *name, const json_t *content)
+{
+	autofree char *key = config_key(kind, ns, name);
+	char hash[80];
+
+	json_digest(hash, content);
+	json_set(s->inputs, key, json_text(hash));
+	json_set(s->reads, key, json_true());
+}
+
+/* A ConfigMap or Secret as the app asks for it, or as others have it. */
+static void add_config(enum kind kind, const char *name, void *data)
+{
+	struct config_set *c = data;
 	autofree char *key = mem_asprintf("%s/%s", kind_info(kind)->name, name);
-	const json_t *o;
+	const json_t *own = find_object(c->objects, NULL, kind, c->ns, name);
 	json_t *content;
 
 	if (!*name)
 		return;
-	o = config_object(c->s, c->objects, kind, c->ns, name);
-	content = json_object();
-	if (json_object_get(o, "data"))
-		json_set(content, "data", json_incref(json_object_get(o, "data")));
-	if (json_object_get(o, "binaryData"))
-		json_set(content, "binaryData", json_incref(json_object_get(o, "binaryData")));
+	content = content_of(own ?: foreign_config(c->s, kind, c->ns, name));
+	if (!own)
+		note_foreign(c->s, kind, c->ns, name, content);
 	json_set(c->found, key, content);
 }
 
-static void add_volume_configs(struct config_set *c, const json_t *pod_spec)
+/* What a pod spec reads: each ConfigMap and Secret that it names, as often as it does. */
+typedef void (*reference_fn)(enum kind kind, const char *name, void *data);
+
+static void each_volume_reference(const json_t *pod_spec, reference_fn fn, void *data)
 {
 	json_t *volume;
 	size_t i;
 
 	json_array_foreach(json_object_get(pod_spec, "volumes"), i, volume) {
-		add_config(c, KIND_CONFIGMAP, json_path_str(volume, "configMap.name", ""));
-		add_config(c, KIND_SECRET, json_path_str(volume, "secret.secretName", ""));
+		fn(KIND_CONFIGMAP, json_path_str(volume, "configMap.name", ""), data);
+		fn(KIND_SECRET, json_path_str(volume, "secret.secretName", ""), data);
 	}
 }
 
-static void add_container_configs(struct config_set *c, const json_t *container)
+static void each_container_reference(const json_t *container, reference_fn fn, void *data)
 {
 	json_t *item;
 	size_t i;
 
 	json_array_foreach(json_object_get(container, "envFrom"), i, item) {
-		add_config(c, KIND_CONFIGMAP, json_path_str(item, "configMapRef.name", ""));
-		add_config(c, KIND_SECRET, json_path_str(item, "secretRef.name", ""));
+		fn(KIND_CONFIGMAP, json_path_str(item, "configMapRef.name", ""), data);
+		fn(KIND_SECRET, json_path_str(item, "secretRef.name", ""), data);
 	}
 	json_array_foreach(json_object_get(container, "env"), i, item) {
-		add_config(c, KIND_CONFIGMAP,
-			   json_path_str(item, "valueFrom.configMapKeyRef.name", ""));
-		add_config(c, KIND_SECRET, json_path_str(item, "valueFrom.secretKeyRef.name", ""));
+		fn(KIND_CONFIGMAP, json_path_str(item, "valueFrom.configMapKeyRef.name", ""), data);
+		fn(KIND_SECRET, json_path_str(item, "valueFrom.secretKeyRef.name", ""), data);
+	}
+}
+
+static const char *const container_lists[] = {"initContainers", "containers"};
+
+static void each_reference(const json_t *pod_spec, reference_fn fn, void *data)
+{
+	json_t *c;
+	size_t i;
+
+	each_volume_reference(pod_spec, fn, data);
+	for (size_t l = 0; l < ARRAY_SIZE(container_lists); l++) {
+		json_array_foreach(json_object_get(pod_spec, container_lists[l]), i, c)
+			each_container_reference(c, fn, data);
 	}
 }
 
@@ -216,7 +280,6 @@ static json_t *template_of(json_t *o)
 
 static void pin_template(struct resolution *s, json_t *objects, const char *ns, json_t *template)
 {
-	static const char *const lists[] = {"initContainers", "containers"};
 	autojson *digests = json_object(), *found = json_object();
 	struct config_set configs = {s, objects, ns, found};
 	const json_t *spec = json_object_get(template, "spec");
@@ -225,12 +288,11 @@ static void pin_template(struct resolution *s, json_t *objects, const char *ns, 
 	json_t *c;
 	size_t i;
 
-	add_volume_configs(&configs, spec);
-	for (size_t l = 0; l < ARRAY_SIZE(lists); l++) {
-		json_array_foreach(json_object_get(spec, lists[l]), i, c) {
+	each_reference(spec, add_config, &configs);
+	for (size_t l = 0; l < ARRAY_SIZE(container_lists); l++) {
+		json_array_foreach(json_object_get(spec, container_lists[l]), i, c) {
 			char digest[80];
 
-			add_container_configs(&configs, c);
 			if (resolve_ref(s, json_path_str(c, "image", ""), digest))
 				json_set(digests, json_path_str(c, "name", ""), json_text(digest));
 		}
@@ -263,7 +325,9 @@ enum resolve_result resolve_app(struct reconciler *r, struct app *app,
 				const struct image_wait **ret_wait, char **ret_what)
 {
 	autojson *objects = objects_of(app), *inputs = json_pack("{s:s}", "files", app->inputs);
-	struct resolution s = {.r = r, .app = app, .result = RESOLVE_DONE, .inputs = inputs};
+	json_t *reads = json_object();
+	struct resolution s = {
+		.r = r, .app = app, .result = RESOLVE_DONE, .inputs = inputs, .reads = reads};
 	char id[80], key[80];
 	json_t *o;
 	size_t i;
@@ -277,6 +341,8 @@ enum resolve_result resolve_app(struct reconciler *r, struct app *app,
 		if (object_kind(o) == KIND_POD && !json_path(o, "spec.nodeName"))
 			json_path_set_new(o, "spec.nodeName", json_text(r->node_name));
 	}
+	json_decref(app->reads);
+	app->reads = reads;
 	*ret_wait = s.failed;
 	*ret_what = s.what;
 	if (s.result != RESOLVE_DONE)
@@ -290,4 +356,41 @@ enum resolve_result resolve_app(struct reconciler *r, struct app *app,
 	app_string(&app->key, key);
 	app->resolved_serial = r->apps->serial;
 	return RESOLVE_DONE;
+}
+
+void sync_config_changed(struct reconciler *r, const json_t *o)
+{
+	autofree char *key = config_key(object_kind(o), object_namespace(o), object_name(o));
+
+	for (size_t i = 0; i < r->apps->n_apps; i++) {
+		struct app *app = r->apps->apps[i];
+
+		if (!json_object_get(app->reads, key))
+			continue;
+		app->resolved_serial = APP_STALE;
+		reconciler_queue(r, WORK_APP, app->name);
+	}
+}
+
+struct sought {
+	enum kind kind;
+	const char *name;
+	bool found;
+};
+
+static void compare_reference(enum kind kind, const char *name, void *data)
+{
+	struct sought *s = data;
+
+	s->found |= kind == s->kind && str_eq(name, s->name);
+}
+
+bool resolve_reads(const json_t *o, const json_t *config)
+{
+	const json_t *template = template_of((json_t *)(uintptr_t)o);
+	struct sought s = {object_kind(config), object_name(config), false};
+
+	if (template && str_eq(object_namespace(o), object_namespace(config)))
+		each_reference(json_object_get(template, "spec"), compare_reference, &s);
+	return s.found;
 }

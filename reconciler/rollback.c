@@ -227,15 +227,16 @@ static void say_unready(const json_t *pod, struct err *err)
 		json_path(c, "state.terminated") ?: json_path(c, "lastState.terminated");
 	const char *waiting = json_path_str(c, "state.waiting.reason", "");
 	const char *reason = *waiting ? waiting : json_path_str(ended, "reason", "Unready");
+	autofree char *said = pod_status_last_words(ended);
 
 	if (ended)
 		(void)err_set(
 			err, ERR_INVALID, ENOEXEC, reason,
-			"pod %s was up and is not ready any more: container %s ended with exit code %lld (%s): "
-			"`recond logs -p %s -n %s` shows its output",
+			"pod %s was up and is not ready any more: container %s ended with exit code %lld (%s)%s: "
+			"`recond logs -p %s -n %s` shows its output while the pod is there",
 			object_name(pod), json_path_str(c, "name", ""),
 			(long long)json_path_int(ended, "exitCode", 0),
-			json_path_str(ended, "reason", ""), object_name(pod),
+			json_path_str(ended, "reason", ""), said, object_name(pod),
 			object_namespace(pod));
 	else
 		(void)err_set(
@@ -320,8 +321,6 @@ static void restored(struct reconciler *r, struct app *app)
 	const json_t *object = store_get(r->store, KIND_APP, NULL, app->name);
 	char now[CLOCK_RFC3339_SIZE];
 
-	if (!json_path(app->doc, "held") || json_path(app->doc, "held.restored"))
-		return;
 	reconciler_rfc3339(r, now);
 	json_path_set_new(app->doc, "held.restored", json_text(now));
 	app_save(r, app);
@@ -342,7 +341,8 @@ static void look_at_effective(struct reconciler *r, struct app *app, const json_
 	switch (follow_objects(r, followed, NULL, &text, &again_ms, &err)) {
 	case FOLLOW_UP:
 		rollout_progress(app, "", NULL);
-		if (rollout_look(r, app, &what) == 1)
+		if (json_path(app->doc, "held") && !json_path(app->doc, "held.restored") &&
+		    rollout_look(r, app, &what) == 1) /* costs a look at each process */
 			restored(r, app);
 		return;
 	case FOLLOW_FAILED:

@@ -47,6 +47,10 @@ json_t *sync_apps_of_source(struct reconciler *r, const char *source);
 /* Queue work: bring the build KEY one step on. */
 void sync_build_reconcile(struct reconciler *r, const char *key);
 
+/* The ConfigMap or Secret O was made, changed or deleted: apps that read it, and do not have it
+ * themselves, are resolved anew. */
+void sync_config_changed(struct reconciler *r, const json_t *o);
+
 /* The app that owns the controller of pod or ReplicaSet O has something new to look at. */
 void sync_queue_owner_app(struct reconciler *r, const json_t *o);
 

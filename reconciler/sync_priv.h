@@ -26,6 +26,8 @@ enum hold {
 	HOLD_N_,
 };
 
+#define APP_STALE UINT64_MAX
+
 struct app {
 	char *name;
 	/* From the source, in memory only: the next start reads it again. */
@@ -38,9 +40,10 @@ struct app {
 	json_t *resolved;  /* objects with images pinned and config hashed; NULL until all is there
 			    */
 	char *resolved_id; /* digest of `resolved` */
-	char *key; /* digest of all inputs of `resolved`: files, contexts and images built from them
-		    */
-	uint64_t resolved_serial; /* of builds, when it was resolved */
+	char *key;     /* digest of all inputs of `resolved`: files, contexts and images built from
+			  them, configuration that it reads and others have */
+	json_t *reads; /* {"Kind/namespace/name": true} of that configuration; NULL: not known */
+	uint64_t resolved_serial; /* of builds, when it was resolved; APP_STALE: do it again */
 	char *applied_id;         /* the set that this process brought the store to */
 	/* For the status: what the newest revision waits for (phase NULL: nothing), and how far
 	 * what runs is (NULL: it is up). */
@@ -62,7 +65,8 @@ struct app {
 	 *   failed_set   SET that was left so, with `stopped`
 	 *   paused       since when
 	 *   approved     a revision whose deletions are confirmed
-	 *   adopted      {key of object: object} what moved here from other apps, as it ran there
+	 *   adopted      {key of object: object} what moved here from other apps, as it ran there;
+	 *                what it read there, too
 	 *   quarantine   [{key, reason, message, since}] inputs that failed, oldest first
 	 *   next         number of the next history entry
 	 * SET: {n, id, key, revision, inputs, since, objects, settings}; "irreversible": the name
@@ -150,12 +154,10 @@ void app_string(char **target, const char *value);
 
 /*
  * What moved here from another app goes on running whatever becomes of the set that asked for it:
- * OBJECT (NULL: unknown), as it was applied there last, is of APP's effective set from now on. / It
- * went, or moved on. / SET, which is to be effective, with all that came since; owned by the
- * caller.
+ * OBJECT (NULL: unknown), as it was applied there last, is of APP's effective set from now on. /
+ * SET, which is to be effective, with all that came since; owned by the caller.
  */
 void adopted_add(struct app *app, const char *key, const json_t *object);
-void adopted_drop(struct app *app, const char *key);
 json_t *adopted_with(const struct app *app, const json_t *set);
 
 bool app_held_on(const struct app *app, enum hold hold);
@@ -237,6 +239,9 @@ enum resolve_result {
 };
 enum resolve_result resolve_app(struct reconciler *r, struct app *app,
 				const struct image_wait **ret_wait, char **ret_what);
+
+/* Does a pod of the workload O read the ConfigMap or Secret CONFIG? */
+bool resolve_reads(const json_t *o, const json_t *config);
 
 /* What could not be had for good is asked for once more. */
 void images_try_again(struct reconciler *r);

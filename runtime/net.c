@@ -307,15 +307,23 @@ int net_bridge_retire(const struct net_bridge *b, struct err *err)
 	return r < 0 && r != -ENODEV ? err_errno(err, r, "remove bridge '%s'", b->name) : 0;
 }
 
-/* The pair: outer end on the bridge, inner end made inside the namespace, all in one message. */
-static int veth_create(struct mnl_socket *nl, const char *host_link, unsigned int bridge,
+/*
+ * The pair: outer end on the bridge, inner end made inside the namespace, all in one message. The
+ * inner end's hardware address follows from the pod's: the host remembers for half a minute who
+ * answered at an address, and the next pod that has it must be found there at once.
+ */
+static int veth_create(struct mnl_socket *nl, const struct net_pod *pod, unsigned int bridge,
 		       int netns_fd)
 {
+	/* The first two as the CNI plugins have them: locally administered, a private prefix. */
+	const uint32_t a = htonl(pod->address);
+	uint8_t hardware[6] = {0x0a, 0x58};
 	struct request q;
 	struct nlattr *linkinfo, *data, *peer;
 
+	memcpy(hardware + 2, &a, sizeof(a));
 	(void)request_init(&q, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, sizeof(struct ifinfomsg));
-	mnl_attr_put_strz(q.head, IFLA_IFNAME, host_link);
+	mnl_attr_put_strz(q.head, IFLA_IFNAME, pod->host_link);
 	mnl_attr_put_u32(q.head, IFLA_MASTER, bridge);
 	linkinfo = mnl_attr_nest_start(q.head, IFLA_LINKINFO);
 	mnl_attr_put_strz(q.head, IFLA_INFO_KIND, "veth");
@@ -323,6 +331,7 @@ static int veth_create(struct mnl_socket *nl, const char *host_link, unsigned in
 	peer = mnl_attr_nest_start(q.head, VETH_INFO_PEER);
 	(void)mnl_nlmsg_put_extra_header(q.head, sizeof(struct ifinfomsg));
 	mnl_attr_put_strz(q.head, IFLA_IFNAME, "eth0");
+	mnl_attr_put(q.head, IFLA_ADDRESS, sizeof(hardware), hardware);
 	mnl_attr_put_u32(q.head, IFLA_NET_NS_FD, (uint32_t)netns_fd);
 	mnl_attr_nest_end(q.head, peer);
 	mnl_attr_nest_end(q.head, data);
@@ -410,11 +419,11 @@ int net_pod_up(const struct net_bridge *b, const struct net_pod *pod, int netns_
 	r = socket_open(&nl, err);
 	if (r < 0)
 		return r;
-	r = veth_create(nl, pod->host_link, bridge, netns_fd);
+	r = veth_create(nl, pod, bridge, netns_fd);
 	if (r == -EEXIST) {
 		/* Of an attempt that was killed; its namespace is gone, the link not yet. */
 		(void)link_delete(nl, pod->host_link);
-		r = veth_create(nl, pod->host_link, bridge, netns_fd);
+		r = veth_create(nl, pod, bridge, netns_fd);
 	}
 	if (r == -EXFULL)
 		return err_set(err, ERR_TRANSIENT, EXFULL, NULL, "bridge '%s' has no free port",

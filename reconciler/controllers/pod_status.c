@@ -260,3 +260,26 @@ const char *pod_status_failure(const json_t *pod, const char **ret_message)
 	*ret_message = json_path_str(sandbox, "message", "");
 	return json_path_str(sandbox, "reason", "");
 }
+
+#define LAST_WORDS_MAX 200
+
+char *pod_status_last_words(const json_t *terminated)
+{
+	const char *text = json_path_str(terminated, "message", ""), *line;
+	size_t end = strlen(text), begin, n;
+
+	while (end > 0 && strchr(" \t\r\n", text[end - 1]))
+		end--;
+	for (begin = end; begin > 0 && text[begin - 1] != '\n';)
+		begin--;
+	line = text + begin;
+	n = end - begin;
+	if (n == 0)
+		return mem_strdup("");
+	if (n <= LAST_WORDS_MAX)
+		return mem_asprintf(": \"%.*s\"", (int)n, line);
+	n = LAST_WORDS_MAX;
+	while (n > 0 && ((unsigned char)line[n] & 0xc0) == 0x80) /* not within a character */
+		n--;
+	return mem_asprintf(": \"%.*s...\"", (int)n, line);
+}

@@ -32,3 +32,10 @@ const char *pod_qos_class(const json_t *spec);
  * the status, e.g. "CreateContainerError") with its message in *ret_message, or NULL.
  */
 const char *pod_status_failure(const json_t *pod, const char **ret_message);
+
+/*
+ * What a container said last, from its state TERMINATED (NULL: it has none): the last line of its
+ * termination message, cut to 200 bytes, as ': "..."'; else "". Owned by the caller. Goes where a
+ * verdict is remembered, for the pod and its log go when its app goes back.
+ */
+char *pod_status_last_words(const json_t *terminated);

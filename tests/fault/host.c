@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The host is one JSON document: {"now", "boots", "starts", "acked", "pods": {uid: {"sandbox",
- * "containers": {name: {"attempt", "running", "image", "code"}}}}, "owed": [answers]}. An answer is
- * first made true and saved, then told.
+ * The host is one JSON document: {"now", "boots", "starts", "acked", "writes", "newest", "pods":
+ * {uid: {"sandbox", "containers": {name: {"attempt", "running", "image", "code"}}}}, "owed":
+ * [answers]}. An answer is first made true and saved, then told.
  */
 #include "tests/fault/host.h"
 
@@ -20,11 +20,13 @@
 #include "base/str.h"
 #include "tests/fault/faultlib.h"
 
+#define EXIT_NO_STORE 1
 #define EXIT_BROKEN 3
 #define STEP_MS 1
 
 struct host {
 	int dirfd;
+	int store_dirfd;
 	json_t *doc;
 	json_t *apps;   /* of the revision that the source holds */
 	json_t *images; /* reference -> digest */
@@ -66,11 +68,26 @@ static void broken(const char *what, const char *which)
 
 /* --- the document --- */
 
+/*
+ * The disk of the store may have been shut down, as if its power were cut. An fdatasync that is
+ * under way at that moment may return 0 and have written nothing: with the power gone nobody hears
+ * that. So nothing happens in the world from then on. Looked at by a file that SQLite has no locks
+ * on.
+ */
+static void end_without_power(const struct host *h)
+{
+	autoclose int fd = fs_open_at(h->store_dirfd, "power", O_RDONLY | O_CREAT, 0600);
+
+	if (fd < 0)
+		_exit(EXIT_NO_STORE);
+}
+
 static void save(struct host *h)
 {
 	autofree char *text = json_dumps(h->doc, JSON_COMPACT);
 	autoclose int fd = fs_open_at(h->dirfd, "host.new", O_WRONLY | O_CREAT | O_TRUNC, 0600);
 
+	end_without_power(h);
 	if (fd < 0 || fs_write_all(fd, text, strlen(text)) < 0 ||
 	    renameat(h->dirfd, "host.new", h->dirfd, "host.json") < 0)
 		broken("save", "host.json");
@@ -94,7 +111,7 @@ static void add_image(struct host *h, const char *reference)
 	json_set(h->images, reference, json_text(digest));
 }
 
-struct host *host_open(const char *dir)
+struct host *host_open(const char *dir, const char *store_dir)
 {
 	IN_HOST;
 	struct host *h = NEW(struct host);
@@ -104,6 +121,9 @@ struct host *host_open(const char *dir)
 	h->dirfd = fs_open(dir, O_RDONLY | O_DIRECTORY, 0);
 	if (h->dirfd < 0)
 		broken("open", dir);
+	h->store_dirfd = fs_open(store_dir, O_RDONLY | O_DIRECTORY, 0);
+	if (h->store_dirfd < 0)
+		_exit(EXIT_NO_STORE);
 	h->images = json_object();
 	add_image(h, "web:1");
 	add_image(h, "web:2");
@@ -130,6 +150,7 @@ struct host *host_close(struct host *h)
 	json_decref(h->apps);
 	json_decref(h->images);
 	(void)mem_close(h->dirfd);
+	(void)mem_close(h->store_dirfd);
 	free(h);
 	return NULL;
 }
@@ -583,6 +604,19 @@ int host_starts(const struct host *h)
 int host_pushed(const struct host *h)
 {
 	return (int)number(h, "pushed");
+}
+
+void host_note_write(struct host *h, uint64_t version)
+{
+	IN_HOST;
+
+	set_number(h, "writes", number(h, "writes") + 1);
+	set_number(h, "newest", (int64_t)version);
+}
+
+uint64_t host_newest_write(const struct host *h)
+{
+	return (uint64_t)number(h, "newest");
 }
 
 int host_acked(const struct host *h)

@@ -14,8 +14,11 @@
 
 struct host;
 
-/* What the file at DIR says, or an empty host. Dies (status 3) on a broken one. */
-struct host *host_open(const char *dir);
+/*
+ * What the file at DIR says, or an empty host. Dies (status 3) on a broken one, and (status 1) as
+ * soon as the disk of STORE_DIR, where the policy's store lies, has no power.
+ */
+struct host *host_open(const char *dir, const char *store_dir);
 struct host *host_close(struct host *h);
 
 /* Fills PORTS and ENV for a policy on this host. */
@@ -43,6 +46,13 @@ int host_starts(const struct host *h);
 
 /* The newest revision that was pushed, 0 when none was. */
 int host_pushed(const struct host *h);
+
+/*
+ * The store acknowledged the write VERSION: noted, and in the file as soon as anything happens on
+ * it. A store that is opened later may not be older.
+ */
+void host_note_write(struct host *h, uint64_t version);
+uint64_t host_newest_write(const struct host *h);
 
 /* A number kept with the host: which revision was seen to be through. */
 int host_acked(const struct host *h);

@@ -2,13 +2,15 @@
 """A real daemon with real containers, and what must hold however it dies.
 
 usage: killer.py kill [--kills N] [--seed N] [--victim NAME]...
-                                               random victims (daemon, recond-monitor, recond-build,
-                                               ..., worker: any of these) at random times
+                                               the daemon, recond-monitor, recond-pod, ... (any of
+                                               these; default all) killed at random times
        killer.py failpoints                    death at every failpoint there is, once each
 
-After each: start again where the daemon died, wait until the page of the newest revision is served by
-as many containers as are wanted, then compare crun's list with the pods' status, and hash the images.
-At the end all pods go, and the host must have nothing left."""
+After each: start again where the daemon died, wait until the newest revision, or after a broken one
+the last good, runs in as many containers as are wanted; crun's list, the pods' status and the
+processes themselves must agree; then hash the images. A kill counts when a living process got it
+before its roll-out or rollback was through. At the end all pods go, and the host must have nothing
+left."""
 
 import argparse
 import hashlib
@@ -21,7 +23,7 @@ import subprocess
 import sys
 import time
 
-from common import BIN, Scratch, fail, need
+from common import BIN, Scratch, end_on_signals, fail, need
 from failpoints import failpoints
 from hostdiff import left_over, snapshot
 
@@ -29,48 +31,65 @@ RECOND = os.path.join(BIN, "recond")
 REPLICAS = 3
 DEADLINE_S = 90
 SECTIONS = ("cgroup", "mount", "link", "nft", "process")
-MANIFEST = """apiVersion: apps/v1
+DOCKERFILE = """FROM scratch
+COPY busybox /bin/busybox
+COPY serve /serve
+CMD ["/serve"]
+"""
+# A revision is this one file, so there is no half of one; the broken ones have no such interpreter.
+SERVE = """#!{shell}
+# {bridge} round {round}
+exec /bin/busybox httpd -f -p 8080 -h /
+"""
+MANIFEST = f"""apiVersion: apps/v1
 kind: Deployment
-metadata: {{name: web, annotations: {{round: "{round}"}}}}
+metadata: {{name: web}}
 spec:
-  replicas: {replicas}
+  replicas: {REPLICAS}
   selector: {{matchLabels: {{app: web}}}}
   template:
     metadata: {{labels: {{app: web}}}}
     spec:
       terminationGracePeriodSeconds: 1
       containers:
-      - {{name: web, image: web, command: [{command}]}}
+      - name: web
+        image: web
+        readinessProbe: {{httpGet: {{path: /serve, port: 8080}}, periodSeconds: 1}}
+        livenessProbe: {{exec: {{command: [/bin/busybox, "true"]}}, periodSeconds: 1}}
 """
 
 
 class Instance:
     def __init__(self, work):
-        self.work, self.process, self.round, self.runs = work, None, 0, 0
+        self.work, self.process, self.round, self.good, self.runs = work, None, 0, 0, 0
         self.bridge = f"rcf{os.getpid() % 100000}"
+        self.write(os.path.join(work, "bridge"), self.bridge)
         self.source, self.state = os.path.join(work, "src"), os.path.join(work, "state")
         self.socket = os.path.join(work, "sock")
         self.cidr = f"10.212.{os.getpid() % 250}.0/24"
-        context = os.path.join(self.source, "web")
-        os.makedirs(context)
-        shutil.copy(shutil.which("busybox"), context)
-        with open(os.path.join(context, "Dockerfile"), "w", encoding="utf-8") as f:
-            f.write("FROM scratch\nCOPY busybox /bin/busybox\nCOPY page /page\n"
-                    'CMD ["/bin/busybox", "sleep", "100000"]\n')
+        self.context = os.path.join(self.source, "web")
+        self.before = None
+        os.makedirs(self.context)
+        shutil.copy(shutil.which("busybox"), self.context)
+        self.write(os.path.join(self.context, "Dockerfile"), DOCKERFILE)
+        self.write(os.path.join(self.context, "app.yaml"), MANIFEST)
 
     def push(self, broken=False):
-        """A new revision: another image, or one whose command does not exist."""
+        """A new revision: another image, or one that cannot run."""
+        self.before = self.app().get("desired", {}).get("inputs") if self.alive() else None
         self.round += 1
-        context = os.path.join(self.source, "web")
-        self.write(os.path.join(context, "page"), f"round {self.round}\n")
-        command = '"/nope"' if broken else '"/bin/busybox", "sleep", "100000"'
-        self.write(os.path.join(context, "app.yaml"),
-                   MANIFEST.format(round=self.round, replicas=REPLICAS, command=command))
+        self.broken = broken
+        if not broken:
+            self.good = self.round
+        path = os.path.join(self.context, "serve")
+        self.write(path, SERVE.format(shell="/nope" if broken else "/bin/busybox sh", bridge=self.bridge,
+                                      round=self.round), 0o755)
 
-    def write(self, path, text):
+    def write(self, path, text, mode=0o644):
         new = os.path.join(self.work, "new")
         with open(new, "w", encoding="utf-8") as f:
             f.write(text)
+        os.chmod(new, mode)
         os.rename(new, path)
 
     def start(self, **env):
@@ -80,7 +99,7 @@ class Instance:
             self.process = subprocess.Popen(
                 [RECOND, "--state-dir", self.state, "--socket", self.socket, "--bridge", self.bridge,
                  "--pod-cidr", self.cidr, self.source], stdout=log, stderr=log,
-                env={"PATH": os.environ["PATH"], **env})
+                start_new_session=True, env={"PATH": os.environ["PATH"], **env})
 
     def alive(self):
         return self.process is not None and self.process.poll() is None
@@ -96,6 +115,9 @@ class Instance:
                               capture_output=True, check=False, timeout=30)
         return json.loads(done.stdout) if done.returncode == 0 and done.stdout else {}
 
+    def app(self):
+        return self.get("app", "web").get("status", {})
+
     def crun_ids(self):
         done = subprocess.run(["crun", "--root", f"{self.state}/run/crun", "list", "-q"], text=True,
                               capture_output=True, check=False)
@@ -107,95 +129,187 @@ class Instance:
                       for c in pod.get("status", {}).get("containerStatuses", [])
                       if "running" in c.get("state", {}))
 
-    def phase(self):
-        return self.get("app", "web").get("status", {}).get("phase")
+    def serving(self):
+        """The round of each process of this instance's image, whoever knows of it."""
+        rounds = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as f:
+                    if not f.read().startswith(b"/bin/busybox\0httpd"):
+                        continue
+                with open(f"/proc/{pid}/root/serve", encoding="utf-8") as f:
+                    _, bridge, _, number = f.read().splitlines()[1].split()
+            except OSError:
+                continue
+            if bridge == self.bridge:
+                rounds.append(int(number))
+        return rounds
 
-    def converged(self, phase):
-        ids = self.crun_ids()
-        return len(ids) == REPLICAS and ids == self.status_ids() and self.phase() == phase
+    def wrong(self):
+        """What is not yet as it should be: (doubled, lost or late, what is seen); None when all is."""
+        app, phase = self.app(), "Held" if self.broken else "Verified"
+        crun, status, rounds = self.crun_ids(), self.status_ids(), self.serving()
+        seen = f"{app.get('phase')}, crun has {crun}, status says {status}, rounds {rounds} run"
+        if app.get("phase") != phase or app.get("desired", {}).get("inputs") == self.before:
+            return "late", seen
+        if max(len(crun), len(rounds)) > REPLICAS:
+            return "doubled", seen
+        if min(len(crun), len(rounds)) < REPLICAS or crun != status:
+            return "lost", seen
+        return None if set(rounds) == {self.good} else ("late", seen)
 
-    def settle(self, phase, what, may_restart=True):
-        end = time.monotonic() + DEADLINE_S
-        while not self.converged(phase):
+    def settle(self, what, may_restart=True):
+        """Wait for it; how many seconds that took."""
+        begin = time.monotonic()
+        while (wrong := self.wrong()) is not None:
             if not self.alive():
                 if not may_restart:
                     fail(what, "- the daemon ended:", self.tail())
                 self.start()
-            if time.monotonic() > end:
-                fail(f"{what}: not {phase} within {DEADLINE_S} s: {self.phase()}, crun has {self.crun_ids()},"
-                     f" status says {self.status_ids()}", self.tail())
+            if time.monotonic() > begin + DEADLINE_S:
+                fail(f"{what}: {wrong[0]}, round {self.round}, good {self.good}, not at rest within"
+                     f" {DEADLINE_S} s: {wrong[1]}", self.tail())
             time.sleep(0.1)
         self.check_blobs(what)
+        return time.monotonic() - begin
 
     def check_blobs(self, what):
         blobs = os.path.join(self.state, "images/blobs/sha256")
         for name in os.listdir(blobs):
             with open(os.path.join(blobs, name), "rb") as f:
                 if hashlib.sha256(f.read()).hexdigest() != name:
-                    fail(f"{what}: blob {name} has other content")
+                    fail(f"{what}: corrupt: blob {name} has other content")
 
     def tail(self):
         with open(self.log, encoding="utf-8", errors="replace") as f:
             return f.read()[-3000:]
 
-    def processes(self, name):
-        """Pids of this instance's programs NAME."""
-        found = []
-        for pid in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                with open(f"/proc/{pid}/cmdline", "rb") as f:
-                    text = f.read().decode(errors="replace")
-                with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
-                    parent = int(f.read().rsplit(")", 1)[1].split()[1])
-            except OSError:
-                continue
-            mine = self.work in text or (self.process and parent == self.process.pid)
-            if mine and os.path.basename(text.split("\0")[0]).startswith(name):
-                found.append(int(pid))
+    def monitors(self):
+        return [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc")))
+                if command(pid)[:1] == ["recond-monitor"] and any(self.work in a for a in command(pid))]
+
+    def workers(self, name):
+        """Pids of the programs NAME below the daemon."""
+        found, look = [], [self.process.pid]
+        while look:
+            below = children(look.pop())
+            found += [pid for pid in below if os.path.basename((command(pid) or [""])[0]) == name]
+            look += below
         return found
 
     def remove(self):
         self.kill()
-        done = subprocess.run([RECOND, "cleanup", "--state-dir", self.state, "--bridge", self.bridge,
-                               "--grace", "1s"], text=True, capture_output=True, check=False)
-        return done.returncode, done.stdout + done.stderr
+        return take_down(self.work)
 
 
-VICTIMS = ("daemon", "daemon", "recond-monitor", "worker", "worker")
-WORKERS = ("recond-pod", "recond-build", "recond-layer", "recond-manifest", "recond-scan")
+def command(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as f:
+            return f.read().decode(errors="replace").split("\0")[:-1]
+    except OSError:
+        return []
 
 
-def strike(instance, chance, victims):
-    """Kill the daemon, a monitor or a worker; its name, "nothing" when none showed itself for 2 s."""
-    victim = chance.choice(victims)
-    if victim == "daemon":
+def children(pid):
+    try:
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as f:
+            return [int(word) for word in f.read().split()]
+    except OSError:
+        return []
+
+
+def take_down(work):
+    """Everything that an instance in WORK has on the host, its daemon first: (status, text)."""
+    for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+        words = command(pid)
+        if words[1:3] == ["--state-dir", os.path.join(work, "state")]:
+            os.kill(pid, signal.SIGKILL)
+    try:
+        with open(os.path.join(work, "bridge"), encoding="utf-8") as f:
+            bridge = f.read()
+    except FileNotFoundError:
+        return 0, "nothing was begun"
+    done = subprocess.run([RECOND, "cleanup", "--state-dir", os.path.join(work, "state"), "--bridge", bridge,
+                           "--grace", "1s"], text=True, capture_output=True, check=False,
+                          start_new_session=True)
+    return done.returncode, done.stdout + done.stderr
+
+
+# What lives for long is struck at a random moment, what comes and goes when it shows itself.
+# recond-layer has nothing to unpack for what is built here; a daemon that starts has it clean up.
+LONG = ("daemon", "recond-monitor", "recond-prober", "recond-exec")
+SHORT = ("recond-scan", "recond-manifest", "recond-build", "recond-layer", "recond-pod")
+# The daemon and the monitors as often as two kinds of worker.
+VICTIMS = LONG + SHORT + ("daemon", "recond-monitor")
+SHOWS_WITHIN_S = 4
+TRIES = 5
+
+
+def kill_living(pid):
+    """SIGKILL for a process that is seen to be alive: stopped first, as a dead one cannot be."""
+    try:
+        os.kill(pid, signal.SIGSTOP)
+        while True:
+            with open(f"/proc/{pid}/stat", encoding="utf-8") as f:
+                state = f.read().rsplit(")", 1)[1].split()[0]
+            if state in "ZX":
+                return False
+            if state == "T":
+                os.kill(pid, signal.SIGKILL)
+                return True
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+
+
+def strike(instance, chance, victim):
+    """Kill one VICTIM; False when none showed itself while the newest revision was on its way."""
+    end = time.monotonic() + SHOWS_WITHIN_S
+    if victim in LONG or victim == "recond-pod":
+        time.sleep(chance.choice([0, chance.uniform(0, 2)]))
+        if instance.wrong() is None:
+            return False
+    if victim in ("daemon", "recond-layer"):
         instance.kill()
         instance.start()
-        return victim
-    name = chance.choice(WORKERS) if victim == "worker" else victim
-    end = time.monotonic() + 2
+    if victim == "daemon":
+        return True
     while time.monotonic() < end:
-        pids = instance.processes(name)
-        try:
-            if pids:
-                os.kill(chance.choice(pids), signal.SIGKILL)
-                return name
-        except ProcessLookupError:
-            continue
-    return "nothing"
+        pids = instance.monitors() if victim == "recond-monitor" else instance.workers(victim)
+        if pids and kill_living(chance.choice(pids)):
+            return True
+    return False
+
+
+def one_kill(instance, chance, victim, n, seed):
+    """Push until VICTIM could be killed on the way. False when it never showed itself."""
+    for _ in range(TRIES):
+        broken = instance.round % 3 == 2
+        instance.push(broken)
+        killed = strike(instance, chance, victim)
+        what = f"kill {n} ({victim if killed else 'none'}, seed {seed})"
+        took = instance.settle(what, False)
+        if killed:
+            print(f"kill {n}: {victim}, {'rollback' if broken else 'roll-out'}, converged in {took:.1f} s", flush=True)
+            return True
+    print(f"kill {n}: no {victim} in {TRIES} roll-outs, another", flush=True)
+    return False
 
 
 def random_kills(instance, options):
-    chance, counts = random.Random(options.seed), {}
-    for n in range(options.kills):
-        broken = n % 4 == 3
-        instance.push(broken)
-        time.sleep(chance.choice([0, chance.uniform(0, 1.2)]))
-        victim = strike(instance, chance, options.victim or VICTIMS)
-        counts[victim] = counts.get(victim, 0) + 1
-        instance.settle("Held" if broken else "Verified", f"kill {n} ({victim}, seed {options.seed})", False)
-        print(f"kill {n}: {victim}, converged", flush=True)
-    print(f"{options.kills} kills, {counts}: nothing doubled, nothing lost, no bad image")
+    chance, counts, deck = random.Random(options.seed), {}, []
+    victims = list(options.victim or VICTIMS)
+    while sum(counts.values()) < options.kills:
+        if not deck:
+            if not victims:
+                fail("none of the victims shows itself")
+            deck = chance.sample(victims, len(victims))
+        victim = deck.pop()
+        if one_kill(instance, chance, victim, sum(counts.values()), options.seed):
+            counts[victim] = counts.get(victim, 0) + 1
+        else:
+            victims = [v for v in victims if v != victim]
+            deck = [v for v in deck if v != victim]
+    print(f"{options.kills} kills, {counts}: {options.kills} converged, 0 doubled, 0 lost, 0 corrupt images")
 
 
 def each_failpoint(instance, _options):
@@ -207,7 +321,7 @@ def each_failpoint(instance, _options):
         instance.kill()
         instance.push()
         instance.start(RECOND_FAILPOINTS=f"{name}=1*kill", RECOND_FAILPOINTS_DIR=hits)
-        instance.settle("Verified", f"death at {name}")
+        instance.settle(f"death at {name}")
         hit = os.path.exists(os.path.join(hits, name))
         reached += [name] if hit else []
         print(f"{name}: {'died there' if hit else 'not reached'}, converged", flush=True)
@@ -225,15 +339,14 @@ def main():
         print("skipped: needs root, crun and busybox")
         sys.exit(77)
     need(RECOND)
-    # Ended from outside, it still cleans up.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    before = snapshot([], SECTIONS)
-    with Scratch("killer") as work:
+    end_on_signals()
+    with Scratch("killer", take_down) as work:
+        before = snapshot([], SECTIONS)
         instance = Instance(work)
         try:
             instance.push()
             instance.start()
-            instance.settle("Verified", "the first start", False)
+            instance.settle("the first start", False)
             {"kill": random_kills, "failpoints": each_failpoint}[options.what](instance, options)
         finally:
             status, text = instance.remove()

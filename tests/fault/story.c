@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fault_story DIR: the policy with its store in a file, on a host in a file, through four
- * revisions: first roll-out, update, an update that cannot run (held, rolled back), a smaller one.
- * Started again on the same DIR it goes on where it was. Status 0: every revision came to rest as
- * it should; 1: the store failed; 3: an invariant is broken; a signal: it died. A driver makes it
- * die anywhere.
+ * fault_story DIR [STORE-DIR]: the policy with its store in a file, on a host in a file, through
+ * four revisions: first roll-out, update, an update that cannot run (held, rolled back), a smaller
+ * one. Started again on the same DIR it goes on where it was. Status 0: every revision came to rest
+ * as it should; 1: the store failed; 3: an invariant is broken; a signal: it died. A driver makes
+ * it die anywhere.
  */
 #include <stdio.h>
 #include <string.h>
@@ -92,6 +92,8 @@ static int verify_acked(struct host *h, struct store *s)
 	int n = host_acked(h);
 	bool newer = false;
 
+	if (store_resource_version(s) < host_newest_write(h))
+		return wrong(n, "the store", "older", "what was acknowledged");
 	for (size_t i = (size_t)n; n > 0 && i < ARRAY_SIZE(revisions); i++)
 		newer = newer || str_eq(value_in_force(s), revisions[i].value);
 	if (n == 0 || newer || str_eq(value_in_force(s), revisions[n - 1].serves))
@@ -121,6 +123,11 @@ static int tell_story(struct host *h, struct reconciler *r, struct err *err)
 	return 0;
 }
 
+static void on_write(const struct store_event *event, void *data)
+{
+	host_note_write(data, event->resource_version);
+}
+
 int main(int argc, char **argv)
 {
 	struct reconciler_config config = {
@@ -137,7 +144,7 @@ int main(int argc, char **argv)
 	if (argc != 2 && argc != 3)
 		return 2;
 	log_set_level(LOG_LEVEL_ERROR);
-	h = host_open(argv[1]);
+	h = host_open(argv[1], argv[argc - 1]);
 	host_wire(h, &ports, &env);
 	path = mem_asprintf("%s/recond.db", argv[argc - 1]);
 	if (store_open(&s, path, &env, &err) < 0) {
@@ -147,6 +154,7 @@ int main(int argc, char **argv)
 	verdict = verify_acked(h, s);
 	if (verdict)
 		return verdict;
+	(void)store_watch(s, on_write, h);
 	r = reconciler_new(s, &ports, &config);
 	host_recover(h, r);
 	verdict = tell_story(h, r, &err);

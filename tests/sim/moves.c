@@ -95,6 +95,86 @@ Test(moves, an_app_that_goes_back_puts_back_what_had_moved_to_it_as_it_ran_befor
 	cr_assert_eq(world_running(w, "api:1"), 2);
 }
 
+/* A Deployment that reads the ConfigMap "conf-APP". */
+static json_t *reader(const char *image, const char *app)
+{
+	autofree char *name = mem_asprintf("conf-%s", app);
+	json_t *d = world_deployment("api", image, 2);
+
+	json_path_set_new(d, "spec.template.spec.volumes",
+			  json_pack("[{s:s, s:{s:s}}]", "name", "conf", "configMap", "name", name));
+	return d;
+}
+
+static json_t *config(const char *app)
+{
+	autofree char *name = mem_asprintf("conf-%s", app);
+
+	return json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:s}}", "apiVersion", "v1", "kind",
+			 "ConfigMap", "metadata", "name", name, "namespace", "default", "data",
+			 "text", "one");
+}
+
+static const json_t *configmap(const char *name)
+{
+	return store_get(world_store(w), KIND_CONFIGMAP, "default", name);
+}
+
+Test(moves, configuration_goes_along_with_what_reads_it_until_that_is_done_with_it)
+{
+	push(json_pack("{s:{s:[o, o, o]}, s:{s:[o]}}", "from", "objects",
+		       world_deployment("rest", "web:1", 1), config("from"),
+		       reader("api:1", "from"), "to", "objects",
+		       world_deployment("web", "web:1", 2)),
+	     30000);
+	cr_assert_eq(world_running(w, "api:1"), 2);
+	push(json_pack("{s:{s:[o]}, s:{s:[o, o, o]}}", "from", "objects",
+		       world_deployment("rest", "web:1", 1), "to", "objects",
+		       world_deployment("web", "web:nope", 2), config("to"), reader("api:1", "to")),
+	     60000);
+	expect_held("ErrImagePull");
+	cr_assert_not_null(configmap("conf-from"), "what runs cannot be started again");
+	push(json_pack("{s:{s:[o]}, s:{s:[o, o, o]}}", "from", "objects",
+		       world_deployment("rest", "web:1", 1), "to", "objects", crashing(),
+		       config("to"), reader("api:2", "to")),
+	     120000);
+	expect_held("CrashLoopBackOff");
+	cr_assert_not_null(configmap("conf-from"));
+	cr_assert_eq(world_running(w, "api:1"), 2);
+	push(json_pack("{s:{s:[o]}, s:{s:[o, o, o]}}", "from", "objects",
+		       world_deployment("rest", "web:1", 1), "to", "objects",
+		       world_deployment("web", "web:2", 2), config("to"), reader("api:2", "to")),
+	     60000);
+	cr_assert_str_eq(world_app_phase(w, "to"), "Verified");
+	cr_assert_null(configmap("conf-from"));
+	cr_assert_eq(world_running(w, "api:2"), 2);
+}
+
+Test(moves, what_is_found_wanting_goes_back_with_the_configuration_that_came_along)
+{
+	autojson *pods = NULL;
+	json_t *pod;
+	size_t i;
+
+	push(json_pack("{s:{s:[o, o]}, s:{s:[o]}}", "from", "objects", config("from"),
+		       reader("api:1", "from"), "to", "objects",
+		       world_deployment("web", "web:1", 2)),
+	     30000);
+	push(json_pack("{s:{s:[o, o, o]}}", "to", "objects", world_deployment("web", "web:1", 2),
+		       config("to"), reader("api:2", "to")),
+	     6000);
+	cr_assert_str_eq(world_app_phase(w, "to"), "Verified");
+	pods = store_list(world_store(w), KIND_POD, NULL);
+	json_array_foreach(pods, i, pod) {
+		if (str_eq(object_label(pod, "app"), "api"))
+			world_exit_container(w, object_uid(pod), 1);
+	}
+	world_run(w, 60000);
+	expect_held("Error");
+	cr_assert_eq(world_running(w, "api:1"), 2);
+	cr_assert_not_null(configmap("conf-from"));
+}
+
 Test(moves, undo_of_an_app_keeps_what_had_moved_to_it)
 {
 	struct err err = {0};

@@ -382,3 +382,34 @@ Test(pod_status, a_deadline_shows_when_all_has_ended)
 	cr_expect_str_eq(json_path_str(after, "phase", ""), "Failed");
 	cr_expect_str_eq(json_path_str(after, "reason", ""), "DeadlineExceeded");
 }
+
+Test(pod_status, last_words_are_the_last_line_of_a_termination_message)
+{
+	static const struct {
+		const char *sentence, *terminated, *want;
+	} cases[] = {
+		{"nothing was said", "{'exitCode': 1}", ""},
+		{"only blank lines", "{'message': ' \\n\\n'}", ""},
+		{"one line", "{'message': 'no such table'}", ": \"no such table\""},
+		{"the last of several", "{'message': 'one\\ntwo\\r\\n\\n'}", ": \"two\""},
+	};
+	autofree char *line = mem_alloc(402), *cut = NULL;
+	autojson *large = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		autojson *terminated = json_like(cases[i].terminated);
+		autofree char *got = pod_status_last_words(terminated);
+
+		cr_expect_str_eq(got, cases[i].want, "%s: got '%s'", cases[i].sentence, got);
+	}
+	for (size_t i = 0; i < 400; i += 2)
+		memcpy(line + 1 + i, "\xc3\xa4", 2);
+	line[0] = 'x'; /* byte 200 is within a character */
+	line[401] = '\0';
+	large = json_pack("{s:s}", "message", line);
+	cut = pod_status_last_words(large);
+	cr_expect_eq(strlen(cut), strlen(": \"") + 199 + strlen("...\""), "got %zu", strlen(cut));
+	json_decref(large);
+	large = json_string(cut);
+	cr_expect_not_null(large, "cut within a character");
+}
