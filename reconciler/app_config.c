@@ -79,7 +79,7 @@ json_t *app_config_of(const struct reconciler *r, const struct app *app, const j
 		if ((object_kind(o) != KIND_CONFIGMAP && object_kind(o) != KIND_SECRET) ||
 		    !resolve_reads(workload, o))
 			continue;
-		copy = json_deep_copy(o);
+		copy = json_clone(o);
 		object_set_annotation(copy, SYNC_ANNOTATION_APP, app->name);
 		json_array_append_new(found, copy);
 	}

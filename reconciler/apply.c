@@ -26,8 +26,7 @@ struct application {
 
 char *app_object_key(const json_t *o)
 {
-	return mem_asprintf("%s/%s/%s", kind_info(object_kind(o))->name, object_namespace(o),
-			    object_name(o));
+	return str_path(kind_info(object_kind(o))->name, object_namespace(o), object_name(o));
 }
 
 /* ---- the ledger ---- */
@@ -445,7 +444,7 @@ static void ensure_namespaces(struct application *x)
  * to be made again. */
 static void hand_over(struct application *x, struct app *to, const json_t *live, const char *key)
 {
-	autojson *copy = json_deep_copy(live);
+	autojson *copy = json_clone(live);
 
 	ledger_add(to, key);
 	app_string(&to->applied_id, ""); /* its set may be without what came along */
@@ -528,7 +527,7 @@ static void trim_adopted(struct application *x)
 
 static void prune(struct application *x)
 {
-	autojson *kept = json_array(), *old = json_deep_copy(ledger(x->app));
+	autojson *kept = json_array(), *old = json_clone(ledger(x->app));
 
 	for (size_t i = json_array_size(old); i > 0; i--) {
 		const char *key = json_string_value(json_array_get(old, i - 1));

@@ -40,7 +40,7 @@ void drift_forget(struct reconciler *r, const char *key)
 
 void drift_hand_over(struct reconciler *r, const char *key, const char *app)
 {
-	autojson *object = json_deep_copy(drift_applied(r->store, key));
+	autojson *object = json_clone(drift_applied(r->store, key));
 
 	if (!object)
 		return;
@@ -51,11 +51,11 @@ void drift_hand_over(struct reconciler *r, const char *key, const char *app)
 void drift_accept_template(struct reconciler *r, const json_t *d)
 {
 	autofree char *key = app_object_key(d);
-	autojson *object = json_deep_copy(drift_applied(r->store, key));
+	autojson *object = json_clone(drift_applied(r->store, key));
 
 	if (!object)
 		return;
-	json_path_set_new(object, "spec.template", json_deep_copy(json_path(d, "spec.template")));
+	json_path_set_new(object, "spec.template", json_clone(json_path(d, "spec.template")));
 	drift_note(r, key, object);
 }
 

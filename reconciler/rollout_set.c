@@ -82,7 +82,7 @@ static bool is_anothers_config(struct reconciler *r, const struct app *app, cons
 static json_t *skipped(struct reconciler *r, const struct app *app, const json_t *set)
 {
 	const json_t *done = json_object_get(set, "done");
-	json_t *skip = done ? json_deep_copy(done) : json_array(), *o;
+	json_t *skip = done ? json_clone(done) : json_array(), *o;
 	bool early = set_in_early_stage(set);
 	bool is_effective = set == json_object_get(app->doc, "effective");
 	size_t i;

@@ -246,7 +246,7 @@ static void forget(struct reconciler *r, const json_t *pod)
 	}
 	if (pod_phase_is_terminal(json_path_str(pod, "status.phase", "")))
 		return;
-	copy = json_deep_copy(pod);
+	copy = json_clone(pod);
 	json_path_set_new(copy, "status.phase", json_text("Failed"));
 	(void)store_update_status(r->store, copy);
 }

@@ -148,7 +148,7 @@ static char *pod_hostname(const json_t *pod)
 static json_t *dns_request(const json_t *pod)
 {
 	json_t *config = json_path(pod, "spec.dnsConfig");
-	json_t *dns = config ? json_deep_copy(config) : json_object();
+	json_t *dns = config ? json_clone(config) : json_object();
 
 	json_set(dns, "policy", json_text(json_path_str(pod, "spec.dnsPolicy", "ClusterFirst")));
 	return dns;

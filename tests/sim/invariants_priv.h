@@ -77,3 +77,4 @@ void rule_work_is_bounded(struct invariants *iv);
 void rule_pods_have_objects(struct invariants *iv);
 void rule_objects_have_owners(struct invariants *iv);
 void rule_record_is_what_runs(struct invariants *iv);
+void rule_memory_is_what_is_on_disk(struct invariants *iv);

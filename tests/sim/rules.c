@@ -35,8 +35,8 @@ void rule_versions_rise(struct invariants *iv, const struct invariants_event *e)
 void rule_foreign_objects_survive(struct invariants *iv, const struct invariants_event *e)
 {
 	const json_t *o = e->event->object;
-	autofree char *key = mem_asprintf("%s/%s/%s", kind_info(e->event->kind)->name,
-					  object_namespace(o), object_name(o));
+	autofree char *key =
+		str_path(kind_info(e->event->kind)->name, object_namespace(o), object_name(o));
 
 	if (e->event->type == STORE_DELETED && json_object_get(iv->foreign, key))
 		world_violated(iv->w, "foreign_objects_survive",

@@ -156,3 +156,22 @@ void rule_record_is_what_runs(struct invariants *iv)
 			compare_with_record(iv, object_name(app), o);
 	}
 }
+
+static void compare_with_disk(const json_t *o, void *data)
+{
+	struct invariants *iv = data;
+	const char *kind = kind_info(object_kind(o))->name;
+	const char *got = disk_object(iv->w->disk, kind, object_namespace(o), object_name(o));
+	autofree char *want = json_compact(o);
+
+	if (!str_eq(got, want))
+		world_violated(iv->w, "memory_is_what_is_on_disk",
+			       "%s %s was changed without being written", kind, object_name(o));
+}
+
+/* Versions of an object share what is the same in them, so nobody may change one in place. */
+void rule_memory_is_what_is_on_disk(struct invariants *iv)
+{
+	for (int kind = 0; kind < KIND_N_; kind++)
+		store_each(iv->w->store, (enum kind)kind, NULL, compare_with_disk, iv);
+}
