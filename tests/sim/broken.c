@@ -94,26 +94,9 @@ int __wrap_store_update_status(struct store *s, const json_t *object);
 void __real_drift_queue(struct reconciler *r, const struct store_event *event);
 void __wrap_drift_queue(struct reconciler *r, const struct store_event *event);
 void __real_garbage_orphans_reconcile(struct reconciler *r, const char *key);
-/* Writes on, in what it has handed over. */
-int __wrap_store_update_status(struct store *s, const json_t *object)
-{
-	static json_int_t n;
-	int ret = __real_store_update_status(s, object);
-
-	if (breach == BREACH_IN_PLACE && object_kind(object) == KIND_POD)
-		json_path_set_new((json_t *)(uintptr_t)store_get_uid(s, object_uid(object)),
-				  "spec.touched", json_integer(++n));
-	return ret;
-}
-
 void __wrap_garbage_orphans_reconcile(struct reconciler *r, const char *key);
 const json_t *__real_sync_pod_set(struct reconciler *r, const json_t *pod);
 const json_t *__wrap_sync_pod_set(struct reconciler *r, const json_t *pod);
-
-const json_t *__wrap_sync_pod_set(struct reconciler *r, const json_t *pod)
-{
-	return breach == BREACH_CONFIG ? NULL : __real_sync_pod_set(r, pod);
-}
 
 struct rolling_limits __wrap_rolling_limits(const json_t *strategy, int64_t replicas)
 {
@@ -210,6 +193,23 @@ void __wrap_drift_queue(struct reconciler *r, const struct store_event *event)
 {
 	if (breach != BREACH_DRIFT)
 		__real_drift_queue(r, event);
+}
+
+/* Writes on, in what it has handed over. */
+int __wrap_store_update_status(struct store *s, const json_t *object)
+{
+	static json_int_t n;
+	int ret = __real_store_update_status(s, object);
+
+	if (breach == BREACH_IN_PLACE && object_kind(object) == KIND_POD)
+		json_path_set_new((json_t *)(uintptr_t)store_get_uid(s, object_uid(object)),
+				  "spec.touched", json_integer(++n));
+	return ret;
+}
+
+const json_t *__wrap_sync_pod_set(struct reconciler *r, const json_t *pod)
+{
+	return breach == BREACH_CONFIG ? NULL : __real_sync_pod_set(r, pod);
 }
 
 void __wrap_garbage_orphans_reconcile(struct reconciler *r, const char *key)
