@@ -57,6 +57,16 @@ json_t *json_text(const char *s);
 /* Is TEXT one of the strings of ARRAY? A NULL array has none. */
 bool json_list_has(const json_t *array, const char *text);
 
+/*
+ * A copy of J whose objects and arrays are its own. Strings and numbers are shared with J: they are
+ * never changed, only replaced. NULL gives NULL. Owned by the caller.
+ */
+json_t *json_clone(const json_t *j);
+
+/* Text without white space, members in their order, as json_dumps writes it. Owned by the caller.
+ */
+char *json_compact(const json_t *j);
+
 /* Canonical text: sorted keys, no white space. Owned by the caller. */
 char *json_canonical(const json_t *j);
 

@@ -17,6 +17,26 @@ bool str_eq(const char *a, const char *b)
 	return strcmp(a, b) == 0;
 }
 
+/* By hand: keys of objects are made more often than anything else. */
+char *str_path(const char *a, const char *b, const char *c)
+{
+	size_t n_a = strlen(a), n_b = strlen(b), n_c = c ? strlen(c) : 0;
+	char *out = mem_alloc(n_a + n_b + n_c + 3), *p = out;
+
+	memcpy(p, a, n_a);
+	p += n_a;
+	*p++ = '/';
+	memcpy(p, b, n_b);
+	p += n_b;
+	if (c) {
+		*p++ = '/';
+		memcpy(p, c, n_c);
+		p += n_c;
+	}
+	*p = '\0';
+	return out;
+}
+
 const char *str_skip_prefix(const char *s, const char *prefix)
 {
 	size_t n = strlen(prefix);

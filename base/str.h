@@ -15,6 +15,9 @@
 /* NULL-safe equality: two NULLs are equal. */
 bool str_eq(const char *a, const char *b);
 
+/* "A/B/C", or "A/B" when C is NULL. Owned by the caller. */
+char *str_path(const char *a, const char *b, const char *c);
+
 /* S without PREFIX (pointer into S), or NULL when S does not begin with it. */
 const char *str_skip_prefix(const char *s, const char *prefix);
 /* True when S ends with SUFFIX. */

@@ -233,8 +233,12 @@ int cli_app_action(const struct command_line *line)
 	autostrbuf path = STRBUF_INIT;
 	struct fetch_change change = {.method = "POST"};
 	autojson *result = NULL;
+	uint64_t to;
 	int status;
 
+	if (line->values[COMMAND_TO] &&
+	    str_parse_u64(&to, line->values[COMMAND_TO], 1, INT32_MAX) < 0)
+		return usage(action, "--to wants a number of the history, such as 3");
 	add_app_path(&path, line->args[0], action);
 	target_add_query(&path, "to", line->values[COMMAND_TO]);
 	target_add_query(&path, "revision", line->n_args > 1 ? line->args[1] : NULL);

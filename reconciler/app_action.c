@@ -283,7 +283,7 @@ static struct app *bring_back(struct reconciler *r, const char *name, const json
 	const struct source *source;
 
 	json_decref(app->doc);
-	app->doc = json_deep_copy(json_object_get(kept, "doc"));
+	app->doc = json_clone(json_object_get(kept, "doc"));
 	app_string(&app->source, json_path_str(app->doc, "source", ""));
 	source = source_get(r->apps, app->source);
 	app_string(&app->revision, source->revision);
@@ -363,5 +363,5 @@ json_t *reconciler_app_history(struct reconciler *r, const char *app)
 {
 	const struct app *a = app_get(r->apps, app);
 
-	return a ? json_deep_copy(a->history) : NULL;
+	return a ? json_clone(a->history) : NULL;
 }

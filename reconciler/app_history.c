@@ -130,7 +130,7 @@ static void load_entry(const char *key, const json_t *doc, void *data)
 
 	if (strncmp(key, l->app, l->len) != 0 || key[l->len] != '/')
 		return;
-	json_array_append_new(l->entries, json_deep_copy(doc));
+	json_array_append_new(l->entries, json_clone(doc));
 }
 
 static int compare_number(const void *a, const void *b)

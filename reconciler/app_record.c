@@ -139,7 +139,7 @@ static void load_one(const char *key, const json_t *doc, void *data)
 	struct app *app = app_add(r->apps, key);
 
 	json_decref(app->doc);
-	app->doc = json_deep_copy(doc);
+	app->doc = json_clone(doc);
 	app->source = mem_strdup(json_path_str(doc, "source", ""));
 	history_load(r, app);
 	reconciler_queue(r, WORK_APP, key); /* a rollout goes on without its source */

@@ -72,13 +72,16 @@ void app_status_write(struct reconciler *r, const struct app *app, const char *p
 		      const char *reason, const char *message)
 {
 	autojson *copy = NULL;
-	const json_t *live;
+	const json_t *live, *before;
+	char now[CLOCK_RFC3339_SIZE];
 	bool changed;
 	json_t *status;
 
 	ensure_object(r, app);
 	live = store_get(r->store, KIND_APP, NULL, app->name);
-	copy = json_deep_copy(live);
+	before = json_path(live, "status.conditions");
+	copy = json_copy((json_t *)(uintptr_t)live);
+	json_set(copy, "spec", json_clone(json_object_get(live, "spec")));
 	changed = !str_eq(json_path_str(live, "status.phase", ""), phase) ||
 		  !str_eq(json_path_str(live, "status.reason", ""), reason);
 	if (app->source) /* it may have been taken over */
@@ -94,19 +97,13 @@ void app_status_write(struct reconciler *r, const struct app *app, const char *p
 	add_record(status, app);
 	json_set(status, "errors", list_member(app->decoded, "errors"));
 	json_set(status, "notes", list_member(app->decoded, "notes"));
+	if (before) /* keeps the transition time of what did not change */
+		json_set(status, "conditions", json_clone(before));
 	json_set(copy, "status", status);
+	reconciler_rfc3339(r, now);
 	object_set_condition(copy, "Held", str_eq(phase, "Held") ? "True" : "False", reason,
-			     message, json_path_str(live, "metadata.creationTimestamp", ""));
-	if (json_path(live,
-		      "status.conditions")) { /* keep the transition time of what did not change */
-		char now[CLOCK_RFC3339_SIZE];
-
-		reconciler_rfc3339(r, now);
-		json_set(status, "conditions",
-			 json_deep_copy(json_path(live, "status.conditions")));
-		object_set_condition(copy, "Held", str_eq(phase, "Held") ? "True" : "False", reason,
-				     message, now);
-	}
+			     message,
+			     before ? now : json_path_str(live, "metadata.creationTimestamp", ""));
 	(void)store_update_status(r->store, copy);
 	if (changed)
 		event_of_phase(r, copy, phase, reason, message);

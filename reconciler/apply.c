@@ -26,8 +26,7 @@ struct application {
 
 char *app_object_key(const json_t *o)
 {
-	return mem_asprintf("%s/%s/%s", kind_info(object_kind(o))->name, object_namespace(o),
-			    object_name(o));
+	return str_path(kind_info(object_kind(o))->name, object_namespace(o), object_name(o));
 }
 
 /* ---- the ledger ---- */
@@ -265,7 +264,7 @@ static int check_objects(struct application *x, struct err *err)
  */
 static bool replace_pod(struct application *x, const char *key, const json_t *live, const json_t *o)
 {
-	autojson *merged = ownership_merge(live, drift_applied(x->r, key), o);
+	autojson *merged = ownership_merge(live, drift_applied(x->r->store, key), o);
 	bool same = json_equal(json_object_get(live, "spec"), json_object_get(merged, "spec")) &&
 		    str_eq(object_annotation(live, SYNC_ANNOTATION_DIGESTS),
 			   object_annotation(o, SYNC_ANNOTATION_DIGESTS)) &&
@@ -318,7 +317,7 @@ static bool namespace_is_going(struct reconciler *r, const json_t *o)
 static void create_object(struct application *x, const char *key, const json_t *o)
 {
 	autojson *copy = ownership_complete(o);
-	bool lost = drift_applied(x->r, key);
+	bool lost = drift_applied(x->r->store, key);
 	const json_t *made = NULL;
 
 	if (store_create(x->r->store, copy, &made) != 0)
@@ -334,7 +333,7 @@ static void create_object(struct application *x, const char *key, const json_t *
 static void update_object(struct application *x, const char *key, const json_t *live,
 			  const json_t *o)
 {
-	const json_t *last = drift_applied(x->r, key);
+	const json_t *last = drift_applied(x->r->store, key);
 	autojson *merged = NULL;
 
 	if (last && json_equal(last, o)) {
@@ -346,13 +345,29 @@ static void update_object(struct application *x, const char *key, const json_t *
 	drift_note(x->r, key, o);
 }
 
+/* KEY is APP's from here on, and so is, should it go back, what it read where it came from. */
+static void adopt(struct reconciler *r, struct app *app, const char *key)
+{
+	const json_t *object = drift_applied(r->store, key);
+	autojson *config = object ? app_config_of(r, app, object) : NULL;
+	json_t *o;
+	size_t i;
+
+	adopted_add(app, key, object);
+	json_array_foreach(config, i, o) {
+		autofree char *config_key = app_object_key(o);
+
+		adopted_add(app, config_key, o);
+	}
+}
+
 /* LIVE was another app's until now. */
 static void take_over(struct application *x, const char *key, const json_t *live)
 {
 	if (!live || str_eq(object_annotation(live, SYNC_ANNOTATION_APP), x->app->name))
 		return;
 	drift_hand_over(x->r, key, x->app->name);
-	adopted_add(x->app, key, drift_applied(x->r, key));
+	adopt(x->r, x->app, key);
 }
 
 static void write_object(struct application *x, const json_t *o)
@@ -429,13 +444,13 @@ static void ensure_namespaces(struct application *x)
  * to be made again. */
 static void hand_over(struct application *x, struct app *to, const json_t *live, const char *key)
 {
-	autojson *copy = json_deep_copy(live);
+	autojson *copy = json_clone(live);
 
 	ledger_add(to, key);
 	app_string(&to->applied_id, ""); /* its set may be without what came along */
 	json_set(json_path(copy, "metadata.annotations"), SYNC_ANNOTATION_APP, json_text(to->name));
 	drift_hand_over(x->r, key, to->name);
-	adopted_add(to, key, drift_applied(x->r, key));
+	adopt(x->r, to, key);
 	app_save(x->r, to);
 	(void)store_update(x->r->store, copy);
 	reconciler_queue(x->r, WORK_APP, to->name);
@@ -458,10 +473,10 @@ static struct app *successor(struct application *x, json_t *ledger, const char *
 		const json_t *moved = ledger_object(x->r, other);
 
 		to = moved ? heir(x->r, x->app, other) : NULL;
-		if (to &&
-		    (resolve_reads(moved, live) ||
-		     resolve_reads(json_object_get(json_object_get(to->doc, "adopted"), other),
-				   live)))
+		const json_t *before =
+			to ? json_object_get(json_object_get(to->doc, "adopted"), other) : NULL;
+
+		if (to && (resolve_reads(moved, live) || (before && resolve_reads(before, live))))
 			return to;
 	}
 	return NULL;
@@ -512,7 +527,7 @@ static void trim_adopted(struct application *x)
 
 static void prune(struct application *x)
 {
-	autojson *kept = json_array(), *old = json_deep_copy(ledger(x->app));
+	autojson *kept = json_array(), *old = json_clone(ledger(x->app));
 
 	for (size_t i = json_array_size(old); i > 0; i--) {
 		const char *key = json_string_value(json_array_get(old, i - 1));

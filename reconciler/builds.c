@@ -118,7 +118,7 @@ static void write_status(struct reconciler *r, const struct app_build *b)
 {
 	const json_t *live =
 		store_get(r->store, KIND_IMAGE, object_namespace(b->image), object_name(b->image));
-	autojson *copy = live ? json_deep_copy(live) : NULL;
+	autojson *copy = live ? json_clone(live) : NULL;
 
 	if (!copy)
 		return;
@@ -135,7 +135,7 @@ static void write_status(struct reconciler *r, const struct app_build *b)
  * runs. */
 static void put_image_object(struct reconciler *r, const struct app *app, const json_t *image)
 {
-	autojson *o = json_deep_copy(image);
+	autojson *o = json_clone(image);
 	json_t *metadata = json_object_get(o, "metadata");
 
 	if (!json_object_get(metadata, "annotations"))
@@ -210,7 +210,7 @@ static void update_one(struct reconciler *r, struct app *app, const json_t *imag
 	replace_string(&b->source, app->source);
 	replace_string(&b->revision, app->revision);
 	json_decref(b->image);
-	b->image = json_deep_copy(image);
+	b->image = json_clone(image);
 	if (str_eq(b->inputs, inputs))
 		return;
 	replace_string(&b->inputs, inputs);
@@ -503,7 +503,7 @@ void reconciler_build_planned(struct reconciler *r, const char *id, const json_t
 	}
 	current = json_path_str(planned, "current", "");
 	json_decref(b->bases);
-	b->bases = json_deep_copy(json_object_get(planned, "bases"));
+	b->bases = json_clone(json_object_get(planned, "bases"));
 	free(b->digest);
 	b->digest = *current ? mem_strdup(current) : NULL;
 	build_move(b, BUILD_PLANNED);
@@ -517,7 +517,7 @@ void reconciler_build_progress(struct reconciler *r, const char *id, unsigned in
 	const json_t *live = b ? store_get(r->store, KIND_IMAGE, object_namespace(b->image),
 					   object_name(b->image))
 			       : NULL;
-	autojson *copy = live ? json_deep_copy(live) : NULL;
+	autojson *copy = live ? json_clone(live) : NULL;
 
 	if (!copy || b->state != BUILD_RUNNING)
 		return;

@@ -237,7 +237,7 @@ static void job_defaults(json_t *o)
 	set_missing(spec, "podReplacementPolicy",
 		    json_text(policy ? "Failed" : "TerminatingOrFailed"));
 	if (json_is_object(labels) && json_object_size(json_object_get(meta, "labels")) == 0)
-		json_set(meta, "labels", json_deep_copy(labels));
+		json_set(meta, "labels", json_clone(labels));
 }
 
 static void strategy_defaults(json_t *o)

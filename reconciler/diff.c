@@ -50,7 +50,7 @@ static void adopt(json_t *desired, const json_t *live, const char *const *names)
 		json_t *value = json_object_get(live, *names);
 
 		if (value && !json_object_get(desired, *names))
-			json_set(desired, *names, json_deep_copy(value));
+			json_set(desired, *names, json_clone(value));
 	}
 }
 
@@ -75,7 +75,7 @@ static void adopt_service(json_t *desired, const json_t *live)
 
 json_t *diff_adopt(const json_t *desired, const json_t *live)
 {
-	json_t *copy = json_deep_copy(desired);
+	json_t *copy = json_clone(desired);
 
 	assert(copy);
 	if (object_kind(desired) == KIND_SERVICE)
@@ -89,7 +89,7 @@ json_t *diff_adopt(const json_t *desired, const json_t *live)
  */
 static json_t *masked(const json_t *o, const json_t *other, const char *when)
 {
-	json_t *copy = json_deep_copy(o);
+	json_t *copy = json_clone(o);
 	json_t *data = json_object_get(copy, "data");
 	json_t *value;
 	const char *key;

@@ -20,9 +20,9 @@
 
 /* ---- the record ---- */
 
-const json_t *drift_applied(struct reconciler *r, const char *key)
+const json_t *drift_applied(const struct store *s, const char *key)
 {
-	return json_object_get(store_doc_get(r->store, BUCKET, key), "object");
+	return json_object_get(store_doc_get(s, BUCKET, key), "object");
 }
 
 void drift_note(struct reconciler *r, const char *key, const json_t *object)
@@ -40,7 +40,7 @@ void drift_forget(struct reconciler *r, const char *key)
 
 void drift_hand_over(struct reconciler *r, const char *key, const char *app)
 {
-	autojson *object = json_deep_copy(drift_applied(r, key));
+	autojson *object = json_clone(drift_applied(r->store, key));
 
 	if (!object)
 		return;
@@ -51,11 +51,11 @@ void drift_hand_over(struct reconciler *r, const char *key, const char *app)
 void drift_accept_template(struct reconciler *r, const json_t *d)
 {
 	autofree char *key = app_object_key(d);
-	autojson *object = json_deep_copy(drift_applied(r, key));
+	autojson *object = json_clone(drift_applied(r->store, key));
 
 	if (!object)
 		return;
-	json_path_set_new(object, "spec.template", json_deep_copy(json_path(d, "spec.template")));
+	json_path_set_new(object, "spec.template", json_clone(json_path(d, "spec.template")));
 	drift_note(r, key, object);
 }
 
@@ -169,7 +169,7 @@ bool drift_heal(struct reconciler *r, const struct app *app, const json_t *live,
 
 void drift_reconcile(struct reconciler *r, const char *key)
 {
-	autojson *desired = json_incref((json_t *)(uintptr_t)drift_applied(r, key));
+	autojson *desired = json_incref((json_t *)(uintptr_t)drift_applied(r->store, key));
 	const char *name = desired ? object_annotation(desired, SYNC_ANNOTATION_APP) : NULL;
 	const struct app *app = name ? app_get(r->apps, name) : NULL;
 	const json_t *live;
@@ -230,6 +230,6 @@ void drift_queue(struct reconciler *r, const struct store_event *event)
 	    (event->old && !content_differs(event->object, event->old)))
 		return;
 	key = app_object_key(event->object);
-	if (drift_applied(r, key))
+	if (drift_applied(r->store, key))
 		reconciler_queue(r, WORK_DRIFT, key);
 }

@@ -19,7 +19,7 @@ struct app;
 #define DRIFT_ANNOTATION_HEAL "recond.dev/self-heal" /* "false": changes by hand stay */
 
 /* The object as it was last applied under KEY, borrowed, or NULL. */
-const json_t *drift_applied(struct reconciler *r, const char *key);
+const json_t *drift_applied(const struct store *s, const char *key);
 
 /* OBJECT (of an app's set) was applied under KEY / KEY is not the app's any more. */
 void drift_note(struct reconciler *r, const char *key, const json_t *object);

@@ -133,7 +133,7 @@ static void default_parts(struct reconciler *r, json_t *doc, const json_t *live)
 static bool check_new(enum kind kind, const json_t *doc, struct edit_result *ret)
 {
 	const char *base = json_path_str(doc, "metadata.generateName", "");
-	autojson *named = json_deep_copy(doc);
+	autojson *named = json_clone(doc);
 	autofree char *name = mem_asprintf("%.58sxxxxx", base);
 
 	if (!*object_name(doc) && *base)
@@ -158,19 +158,19 @@ static void store_new(struct reconciler *r, const json_t *doc, struct edit_resul
 		return;
 	}
 	if (object_kind(made) == KIND_JOB) {
-		job = json_deep_copy(made);
+		job = json_clone(made);
 		(void)jobspec_generate(job);
 		(void)store_update_status(r->store, job);
 		made = store_get_uid(r->store, object_uid(job));
 	}
 	ret->code = EDIT_CREATED;
-	ret->object = json_deep_copy(made);
+	ret->object = json_clone(made);
 }
 
 void edit_create(struct reconciler *r, const struct edit_target *t, const json_t *body,
 		 struct edit_result *ret)
 {
-	autojson *doc = json_deep_copy(body);
+	autojson *doc = json_clone(body);
 	autofree char *resource = edit_resource(t->kind);
 
 	assert(edit_allowed(t->kind));
@@ -234,7 +234,7 @@ static void store_changed(struct reconciler *r, const json_t *doc, struct edit_r
 	const char *ns = object_namespace(doc), *name = object_name(doc);
 
 	(void)store_update(r->store, doc);
-	ret->object = json_deep_copy(store_get(r->store, kind, ns, name));
+	ret->object = json_clone(store_get(r->store, kind, ns, name));
 	if (object_deleting(doc) && !deletion_is_held(doc) && kind != KIND_POD &&
 	    kind != KIND_NAMESPACE)
 		(void)store_delete(r->store, kind, ns, name);
@@ -266,7 +266,7 @@ void edit_replace(struct reconciler *r, const struct edit_target *t, const json_
 		  struct edit_result *ret)
 {
 	const json_t *live = find_live(r, t, ret);
-	autojson *doc = json_deep_copy(body);
+	autojson *doc = json_clone(body);
 
 	if (live && complete_body(t, doc, ret))
 		change(r, t, live, TAKE_PTR(doc), ret);
@@ -360,7 +360,7 @@ void edit_scale(struct reconciler *r, const struct edit_target *t, const json_t 
 	if (!check_version(live, json_path_str(metadata, "uid", NULL),
 			   json_path_str(metadata, "resourceVersion", NULL), ret))
 		return;
-	doc = json_deep_copy(live);
+	doc = json_clone(live);
 	json_path_set_new(doc, "spec.replicas",
 			  json_integer(json_path_int(scale, "spec.replicas", 0)));
 	change(r, t, live, doc, ret);
@@ -439,7 +439,7 @@ void edit_delete(struct reconciler *r, const struct edit_target *t, const json_t
 		return;
 	edit_warn_owned(live, ret);
 	ret->code = EDIT_OK;
-	ret->object = json_deep_copy(live);
+	ret->object = json_clone(live);
 	if (t->dry_run)
 		return;
 	deletion_request(r, live, policy, grace_of(options));
@@ -447,6 +447,6 @@ void edit_delete(struct reconciler *r, const struct edit_target *t, const json_t
 	ret->gone = !after;
 	if (after) {
 		json_decref(ret->object);
-		ret->object = json_deep_copy(after);
+		ret->object = json_clone(after);
 	}
 }

@@ -89,7 +89,7 @@ static void invalid(enum kind kind, const char *name, json_t *causes_taken, stru
 /* DOC as a manifest would have it: what only a server writes is not looked at. */
 static json_t *as_written(enum kind kind, const json_t *doc)
 {
-	json_t *copy = json_deep_copy(doc);
+	json_t *copy = json_clone(doc);
 
 	if (kind == KIND_JOB)
 		jobspec_strip(copy);

@@ -136,13 +136,13 @@ void effect_decode(struct reconciler *r, const char *source, const char *revisio
 void effect_build_plan(struct reconciler *r, const char *id, const char *source,
 		       const char *revision, const json_t *image)
 {
-	effect_add_source(r, EFFECT_BUILD_PLAN, id, source, revision)->doc = json_deep_copy(image);
+	effect_add_source(r, EFFECT_BUILD_PLAN, id, source, revision)->doc = json_clone(image);
 }
 
 void effect_build(struct reconciler *r, const char *id, const char *source, const char *revision,
 		  const json_t *image)
 {
-	effect_add_source(r, EFFECT_BUILD, id, source, revision)->doc = json_deep_copy(image);
+	effect_add_source(r, EFFECT_BUILD, id, source, revision)->doc = json_clone(image);
 }
 
 void effect_notify(struct reconciler *r, const char *source, json_t *event_taken)

@@ -82,7 +82,7 @@ static bool count_again(struct reconciler *r, const char *key)
 	const char *slash = where ? strchr(where, '/') : NULL;
 	autofree char *ns = slash ? mem_strndup(where, (size_t)(slash - where)) : NULL;
 	const json_t *old = slash ? store_get(r->store, KIND_EVENT, ns, slash + 1) : NULL;
-	autojson *e = old ? json_deep_copy(old) : NULL;
+	autojson *e = old ? json_clone(old) : NULL;
 	char now[CLOCK_RFC3339_SIZE];
 
 	if (!e)
@@ -175,28 +175,35 @@ static int64_t last_seen_ns(const json_t *event)
 	return ns;
 }
 
+struct seen {
+	int64_t ns;
+	const json_t *event;
+};
+
 static int compare_last_seen(const void *a, const void *b)
 {
-	int64_t x = last_seen_ns(*(json_t *const *)a), y = last_seen_ns(*(json_t *const *)b);
+	const struct seen *x = a, *y = b;
 
-	return x < y ? -1 : x > y;
+	return x->ns < y->ns ? -1 : x->ns > y->ns;
 }
 
 void events_expire(struct reconciler *r, const char *key UNUSED)
 {
 	autojson *list = store_list(r->store, KIND_EVENT, NULL);
 	size_t n = json_array_size(list), keep = n;
-	autofree json_t **sorted = mem_calloc(n + 1, sizeof(*sorted));
+	autofree struct seen *sorted = mem_calloc(n + 1, sizeof(*sorted));
 	int64_t oldest = reconciler_realtime_ns(r) - (int64_t)EVENTS_TTL_MS * 1000000;
 
-	for (size_t i = 0; i < n; i++)
-		sorted[i] = json_array_get(list, i);
+	for (size_t i = 0; i < n; i++) {
+		const json_t *event = json_array_get(list, i);
+
+		sorted[i] = (struct seen){last_seen_ns(event), event};
+	}
 	r->events->n_new = 0;
 	qsort(sorted, n, sizeof(*sorted), compare_last_seen);
-	for (size_t i = 0; i < n && (last_seen_ns(sorted[i]) <= oldest || keep > EVENTS_MAX);
-	     i++, keep--)
-		(void)store_delete(r->store, KIND_EVENT, object_namespace(sorted[i]),
-				   object_name(sorted[i]));
+	for (size_t i = 0; i < n && (sorted[i].ns <= oldest || keep > EVENTS_MAX); i++, keep--)
+		(void)store_delete(r->store, KIND_EVENT, object_namespace(sorted[i].event),
+				   object_name(sorted[i].event));
 	if (keep > 0)
 		reconciler_queue_after(r, WORK_EVENTS, "", EVENTS_TTL_MS / 6);
 }

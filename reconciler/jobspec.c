@@ -107,7 +107,7 @@ static bool completions_frozen(const json_t *live, const json_t *wanted)
 
 char *jobspec_frozen(const json_t *live, const json_t *wanted)
 {
-	autojson *a = json_deep_copy(live), *b = json_deep_copy(wanted);
+	autojson *a = json_clone(live), *b = json_clone(wanted);
 	const json_t *have = json_object_get(a, "spec"), *want = json_object_get(b, "spec");
 
 	jobspec_strip(a);
@@ -121,7 +121,7 @@ char *jobspec_frozen(const json_t *live, const json_t *wanted)
 
 void jobspec_digest(char ret[80], const json_t *job)
 {
-	autojson *copy = json_deep_copy(job), *kept = json_object();
+	autojson *copy = json_clone(job), *kept = json_object();
 	json_t *value;
 
 	jobspec_strip(copy);

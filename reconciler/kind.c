@@ -97,7 +97,7 @@ int kind_lookup(enum kind *ret, const char *api_version, const char *name)
 {
 	assert(ret && api_version && name);
 	for (int k = 0; k < KIND_N_; k++)
-		if (str_eq(kinds[k].api_version, api_version) && str_eq(kinds[k].name, name)) {
+		if (str_eq(kinds[k].name, name) && str_eq(kinds[k].api_version, api_version)) {
 			*ret = (enum kind)k;
 			return 1;
 		}

@@ -110,7 +110,7 @@ static void send_mode(struct worker *worker, const struct manifest_input *input)
 
 	json_set(j, "configuration", json_boolean(input->configuration));
 	if (input->policy)
-		json_set(j, "policy", json_deep_copy(input->policy));
+		json_set(j, "policy", json_clone(input->policy));
 	worker_send_json(worker, MANIFEST_MSG_MODE, j);
 }
 

@@ -64,6 +64,18 @@ enum kind object_kind(const json_t *o)
 	return kind;
 }
 
+json_t *object_draft(const json_t *o)
+{
+	json_t *draft = json_copy((json_t *)(uintptr_t)o), *spec = json_object_get(o, "spec");
+
+	json_set(draft, "metadata", json_clone(meta(o)));
+	if (json_is_object(spec))
+		json_set(draft, "spec", json_copy(spec));
+	if (json_object_get(o, "status"))
+		json_set(draft, "status", json_clone(json_object_get(o, "status")));
+	return draft;
+}
+
 char *object_describe(const json_t *o)
 {
 	const char *kind = json_string_value(json_object_get(o, "kind"));
@@ -357,7 +369,7 @@ static void namespace_normalise(json_t *o)
 
 json_t *object_normalised(const json_t *o)
 {
-	json_t *copy = json_deep_copy(o);
+	json_t *copy = json_clone(o);
 	const char *kind = json_string_value(json_object_get(o, "kind"));
 	json_t *m, *spec;
 

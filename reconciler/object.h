@@ -28,6 +28,12 @@ void object_set_annotation(json_t *o, const char *key, const char *value);
 enum kind object_kind(const json_t *o);
 
 /*
+ * A copy of O to be changed and written. Its metadata and status are its own, of its spec the first
+ * level: what is deeper in there is O's, to be replaced as a whole and never changed in place.
+ */
+json_t *object_draft(const json_t *o);
+
+/*
  * "Deployment/web" in cluster or default namespace, else "Deployment/ns/web". Owned by the caller.
  */
 char *object_describe(const json_t *o);

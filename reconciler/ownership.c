@@ -88,7 +88,7 @@ static json_t *added(const json_t *stated, const json_t *complete)
 
 json_t *ownership_defaulted(enum kind kind, const json_t *stated, const json_t *complete)
 {
-	autojson *said = json_deep_copy(stated);
+	autojson *said = json_clone(stated);
 	const json_t *text = json_object_get(stated, "stringData");
 
 	if (kind == KIND_SECRET && json_is_object(text)) { /* another way of stating data */
@@ -101,7 +101,7 @@ json_t *ownership_defaulted(enum kind kind, const json_t *stated, const json_t *
 
 json_t *ownership_complete(const json_t *o)
 {
-	json_t *copy = json_deep_copy(o);
+	json_t *copy = json_clone(o);
 
 	(void)json_object_del(copy, OWNERSHIP_DEFAULTED);
 	return copy;
@@ -184,7 +184,7 @@ static json_t *merge_element(const struct schema_field *f, const struct merge *m
 
 	if (e.live && is_open(f, full))
 		return merge_object(f->object, &e);
-	return json_deep_copy(full);
+	return json_clone(full);
 }
 
 /* Other people's elements stay where they are as long as ours keep their order around them; else
@@ -228,7 +228,7 @@ static json_t *merge_stated(const struct schema_field *f, const struct merge *m)
 		return merge_list(f, m);
 	if (json_is_object(m->live) && json_is_object(m->full) && is_open(f, m->full))
 		return merge_object(f->object, m);
-	return json_deep_copy(m->full);
+	return json_clone(m->full);
 }
 
 /* A field that was stated and no longer is: NULL when nothing stays of it. */
@@ -243,7 +243,7 @@ static json_t *merge_released(const struct schema_field *f, const struct merge *
 	else if (!m->full && is_keyed(f, &rest))
 		left = merge_list(f, &rest);
 	else if (m->full)
-		return json_deep_copy(m->full);
+		return json_clone(m->full);
 	if (left && !m->full && json_object_size(left) + json_array_size(left) == 0) {
 		json_decref(left);
 		return NULL;
@@ -275,7 +275,7 @@ static json_t *merge_object(const struct schema *s, const struct merge *m)
 		if (sub.stated)
 			json_set(out, key, merge_stated(s ? schema_field(s, key) : NULL, &sub));
 		else if (!sub.live && !sub.last)
-			json_set(out, key, json_deep_copy(value));
+			json_set(out, key, json_clone(value));
 	}
 	return out;
 }
@@ -288,7 +288,7 @@ json_t *ownership_merge(const json_t *live, const json_t *last, const json_t *de
 
 	assert(object_kind(live) == object_kind(desired));
 	merged = merge_object(schema_of(object_kind(desired)), &m);
-	return json_deep_copy(merged); /* parts were shared with LIVE */
+	return json_clone(merged); /* parts were shared with LIVE */
 }
 
 /* ---- for people ---- */

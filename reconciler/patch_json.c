@@ -32,8 +32,8 @@ json_t *patch_merge(const json_t *doc, const json_t *patch)
 
 	assert(patch);
 	if (!json_is_object(patch))
-		return json_deep_copy(patch);
-	target = json_is_object(doc) ? json_deep_copy(doc) : json_object();
+		return json_clone(patch);
+	target = json_is_object(doc) ? json_clone(doc) : json_object();
 	merge_into(target, patch);
 	return target;
 }
@@ -128,9 +128,9 @@ static int op_add(struct patching *x, const char *pointer, json_t *value, struct
 		return r;
 	if (!at.parent) {
 		json_decref(x->root);
-		x->root = json_deep_copy(value);
+		x->root = json_clone(value);
 	} else if (json_is_object(at.parent)) {
-		json_set(at.parent, at.last, json_deep_copy(value));
+		json_set(at.parent, at.last, json_clone(value));
 	} else {
 		size_t n = json_array_size(at.parent);
 
@@ -138,7 +138,7 @@ static int op_add(struct patching *x, const char *pointer, json_t *value, struct
 		if (i < 0)
 			return err_invalid(err, "'%.200s' is no place of a list of %zu elements",
 					   pointer, n);
-		if (json_array_insert_new(at.parent, (size_t)i, json_deep_copy(value)) < 0)
+		if (json_array_insert_new(at.parent, (size_t)i, json_clone(value)) < 0)
 			abort();
 	}
 	return 0;
@@ -174,13 +174,13 @@ static int op_replace(struct patching *x, const char *pointer, json_t *value, st
 		return err_invalid(err, "there is nothing to replace at '%.200s'", pointer);
 	if (!at.parent) {
 		json_decref(x->root);
-		x->root = json_deep_copy(value);
+		x->root = json_clone(value);
 	} else if (json_is_object(at.parent)) {
-		json_set(at.parent, at.last, json_deep_copy(value));
+		json_set(at.parent, at.last, json_clone(value));
 	} else {
 		(void)json_array_set_new(at.parent,
 					 (size_t)index_of(at.last, json_array_size(at.parent)),
-					 json_deep_copy(value));
+					 json_clone(value));
 	}
 	return 0;
 }
@@ -208,7 +208,7 @@ static int op_copy(struct patching *x, const char *from, const char *pointer, st
 		return r;
 	if (!at.value)
 		return err_invalid(err, "there is nothing to copy at '%.200s'", from);
-	value = json_deep_copy(at.value);
+	value = json_clone(at.value);
 	x->copied += json_dumpb(value, NULL, 0, JSON_ENCODE_ANY | JSON_COMPACT);
 	if (x->copied > PATCH_COPY_MAX_BYTES)
 		return err_set(err, ERR_INVALID, E2BIG, NULL, "copies more than %u bytes",
@@ -257,7 +257,7 @@ static int run_op(struct patching *x, const json_t *op, struct err *err)
 
 int patch_json(json_t **ret, const json_t *doc, const json_t *ops, struct err *err)
 {
-	struct patching x = {.root = json_deep_copy(doc)};
+	struct patching x = {.root = json_clone(doc)};
 	const json_t *op;
 	size_t i;
 	int r = 0;

@@ -37,7 +37,7 @@ static json_t *plain(const json_t *value)
 		return copy;
 	}
 	if (!json_is_object(value))
-		return json_deep_copy(value);
+		return json_clone(value);
 	copy = json_object();
 	json_object_foreach((json_t *)(uintptr_t)value, key, v) {
 		if (*key != '$' && !json_is_null(v))
@@ -307,7 +307,7 @@ static int merge_object(json_t *target, const struct schema *s, const json_t *pa
 int patch_strategic(json_t **ret, enum kind kind, const json_t *doc, const json_t *patch,
 		    struct err *err)
 {
-	autojson *target = json_deep_copy(doc);
+	autojson *target = json_clone(doc);
 	int r;
 
 	if (!json_is_object(patch))

@@ -16,7 +16,7 @@ struct entry {
 	uint64_t at_ms;
 	uint64_t order;
 	unsigned int class;
-	char *key; /* map key: "class:key" */
+	char *key; /* map key: a letter for the class, and the key */
 };
 
 struct queue {
@@ -25,6 +25,17 @@ struct queue {
 	uint64_t order;
 	json_t *due; /* map key -> integer: the due time that counts */
 };
+
+static char *map_key(unsigned int class, const char *key)
+{
+	size_t n = strlen(key) + 1;
+	char *out = mem_alloc(n + 1);
+
+	assert(class <= 'z' - 'a');
+	out[0] = (char)('a' + class);
+	memcpy(out + 1, key, n);
+	return out;
+}
 
 struct queue *queue_new(void)
 {
@@ -85,14 +96,14 @@ static void sift_down(struct queue *q, size_t i)
 
 void queue_add(struct queue *q, unsigned int class, const char *key, uint64_t at_ms)
 {
-	autofree char *map_key = mem_asprintf("%u:%s", class, key);
-	const json_t *due = json_object_get(q->due, map_key);
+	autofree char *k = map_key(class, key);
+	const json_t *due = json_object_get(q->due, k);
 
 	if (due && (uint64_t)json_integer_value(due) <= at_ms)
 		return;
-	json_set(q->due, map_key, json_integer((json_int_t)at_ms));
+	json_set(q->due, k, json_integer((json_int_t)at_ms));
 	GROW(q->heap, q->cap, q->n + 1);
-	q->heap[q->n++] = (struct entry){at_ms, q->order++, class, TAKE_PTR(map_key)};
+	q->heap[q->n++] = (struct entry){at_ms, q->order++, class, TAKE_PTR(k)};
 	sift_up(q, q->n - 1);
 }
 
@@ -121,17 +132,17 @@ static void drop_stale(struct queue *q)
 
 int queue_take(struct queue *q, unsigned int *ret_class, char **ret_key, uint64_t now_ms)
 {
-	autofree char *map_key = NULL;
+	autofree char *k = NULL;
 	struct entry e;
 
 	drop_stale(q);
 	if (q->n == 0 || q->heap[0].at_ms > now_ms)
 		return 0;
 	e = pop(q);
-	map_key = e.key;
-	json_object_del(q->due, map_key);
+	k = e.key;
+	json_object_del(q->due, k);
 	*ret_class = e.class;
-	*ret_key = mem_strdup(strchr(map_key, ':') + 1);
+	*ret_key = mem_strdup(k + 1);
 	return 1;
 }
 
@@ -143,9 +154,9 @@ uint64_t queue_next_ms(const struct queue *q)
 
 void queue_remove(struct queue *q, unsigned int class, const char *key)
 {
-	autofree char *map_key = mem_asprintf("%u:%s", class, key);
+	autofree char *k = map_key(class, key);
 
-	json_object_del(q->due, map_key);
+	json_object_del(q->due, k);
 }
 
 size_t queue_length(const struct queue *q)

@@ -88,7 +88,7 @@ void reconciler_queue(struct reconciler *r, enum work work, const char *key)
 
 void reconciler_queue_object(struct reconciler *r, enum work work, const json_t *object)
 {
-	autofree char *key = mem_asprintf("%s/%s", object_namespace(object), object_name(object));
+	autofree char *key = str_path(object_namespace(object), object_name(object), NULL);
 
 	reconciler_queue(r, work, key);
 }
@@ -105,7 +105,7 @@ static void queue_owners(struct reconciler *r, const json_t *object)
 
 		if (!ref)
 			return;
-		key = mem_asprintf("%s/%s", object_namespace(o), json_path_str(ref, "name", ""));
+		key = str_path(object_namespace(o), json_path_str(ref, "name", ""), NULL);
 		if (str_eq(kind, "ReplicaSet"))
 			reconciler_queue(r, WORK_REPLICASET, key);
 		else if (str_eq(kind, "Deployment"))

@@ -311,7 +311,7 @@ static json_t *objects_of(const struct app *app)
 	size_t i;
 
 	json_array_foreach(json_object_get(app->decoded, "objects"), i, entry) {
-		json_t *o = json_deep_copy(json_object_get(entry, "object"));
+		json_t *o = json_clone(json_object_get(entry, "object"));
 		json_t *defaulted = json_object_get(entry, OWNERSHIP_DEFAULTED);
 
 		if (defaulted)

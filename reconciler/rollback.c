@@ -117,7 +117,7 @@ static enum hold decide(struct reconciler *r, struct app *app, const json_t *set
 	const char *job = irreversible_job(r, set);
 
 	if (job && json_object_get(app->doc, "effective")) {
-		json_set(app->doc, "failed_set", json_deep_copy(set));
+		json_set(app->doc, "failed_set", json_clone(set));
 		leave_as_it_is(app);
 		(void)err_set(
 			err, err->kind, err->code, err->reason,

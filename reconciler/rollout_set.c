@@ -67,11 +67,22 @@ static void skip_object(json_t *skip, const json_t *o)
 		json_array_append_new(skip, json_text(key));
 }
 
+/* A ConfigMap or Secret that stayed with the app from which something moved here: what moved reads
+ * it as the record has it (app_config.c). */
+static bool is_anothers_config(struct reconciler *r, const struct app *app, const json_t *o)
+{
+	bool config = object_kind(o) == KIND_CONFIGMAP || object_kind(o) == KIND_SECRET;
+	const json_t *live = config ? set_live(r, o) : NULL;
+	const char *owner = live ? object_annotation(live, SYNC_ANNOTATION_APP) : NULL;
+
+	return owner && !str_eq(owner, app->name) && app_get(r->apps, owner);
+}
+
 /* Keys of what is not written with SET now: ended Jobs, later stages, what moved elsewhere. */
 static json_t *skipped(struct reconciler *r, const struct app *app, const json_t *set)
 {
 	const json_t *done = json_object_get(set, "done");
-	json_t *skip = done ? json_deep_copy(done) : json_array(), *o;
+	json_t *skip = done ? json_clone(done) : json_array(), *o;
 	bool early = set_in_early_stage(set);
 	bool is_effective = set == json_object_get(app->doc, "effective");
 	size_t i;
@@ -84,7 +95,8 @@ static json_t *skipped(struct reconciler *r, const struct app *app, const json_t
 		else if (is_effective && object_kind(o) == KIND_JOB)
 			skip_object(skip,
 				    o); /* a Job runs once; going back does not run it again */
-		else if (is_effective && apply_elsewhere(r, app, key))
+		else if (is_effective &&
+			 (apply_elsewhere(r, app, key) || is_anothers_config(r, app, o)))
 			skip_object(skip, o);
 	}
 	return skip;

@@ -168,7 +168,7 @@ void reconciler_sources(struct reconciler *r, const json_t *sources)
 			rec->problem = (struct err){0};
 		replace_string(&rec->location, json_path_str(source, "location", ""));
 		json_decref(rec->spec);
-		rec->spec = json_deep_copy(json_object_get(source, "spec"));
+		rec->spec = json_clone(json_object_get(source, "spec"));
 	}
 	r->sources->known = true;
 	sources_queue_all(r);
@@ -297,14 +297,14 @@ static json_t *object_of(struct reconciler *r, const struct record *rec, const c
 	json_t *o;
 
 	if (live) {
-		o = json_deep_copy(live);
+		o = json_clone(live);
 		if (rec->spec)
-			json_set(o, "spec", json_deep_copy(rec->spec));
+			json_set(o, "spec", json_clone(rec->spec));
 		return o;
 	}
 	return json_pack("{s:s, s:s, s:{s:s}, s:o}", "apiVersion",
 			 kind_info(KIND_SOURCE)->api_version, "kind", "Source", "metadata", "name",
-			 name, "spec", rec->spec ? json_deep_copy(rec->spec) : json_object());
+			 name, "spec", rec->spec ? json_clone(rec->spec) : json_object());
 }
 
 static void event_of_phase(struct reconciler *r, const json_t *o, const struct verdict *v)

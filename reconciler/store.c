@@ -304,7 +304,7 @@ static void set_resource_version(struct store *s, json_t *object)
 
 int store_create(struct store *s, const json_t *object, const json_t **ret)
 {
-	autojson *o = json_deep_copy(object);
+	autojson *o = json_clone(object);
 	enum kind kind = object_kind(o);
 	char uid[STORE_UID_SIZE], now[CLOCK_RFC3339_SIZE];
 	const json_t *old;
@@ -355,14 +355,48 @@ static bool wants_new_generation(enum kind kind, const json_t *old, const json_t
 	return !object_deleting(old) && object_deleting(new);
 }
 
-static void copy_member(json_t *to, const json_t *from, const char *path)
+/* VALUE as it is to be kept: the OLD one when they are equal, so that versions of an object share
+ * what did not change. */
+static json_t *kept(const json_t *value, const json_t *old)
 {
-	json_t *value = json_path(from, path);
+	return old && json_equal(value, old) ? json_incref((json_t *)(uintptr_t)old)
+					     : json_clone(value);
+}
+
+/* What a write may not change. */
+static void keep_member(json_t *o, const json_t *old, const char *key)
+{
+	json_t *value = json_object_get(old, key);
 
 	if (value)
-		json_path_set_new(to, path, json_deep_copy(value));
+		json_set(o, key, json_incref(value));
 	else
-		json_path_del(to, path);
+		(void)json_object_del(o, key);
+}
+
+static void keep_metadata(json_t *o, const json_t *old)
+{
+	static const char *const keys[] = {"uid", "creationTimestamp", "generation",
+					   "resourceVersion"};
+	autojson *metadata = json_clone(json_object_get(o, "metadata"));
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		keep_member(metadata, json_object_get(old, "metadata"), keys[i]);
+	json_set(o, "metadata", TAKE_PTR(metadata));
+}
+
+/* The next version of OLD, by a caller's OBJECT. */
+static json_t *next_version(const json_t *object, const json_t *old, bool main_resource)
+{
+	json_t *o = json_object(), *value;
+	const char *key;
+
+	json_object_foreach((json_t *)(uintptr_t)object, key, value)
+		json_set(o, key, kept(value, json_object_get(old, key)));
+	keep_metadata(o, old);
+	if (main_resource)
+		keep_member(o, old, "status");
+	return o;
 }
 
 static int store_write(struct store *s, const json_t *object, bool main_resource)
@@ -376,13 +410,7 @@ static int store_write(struct store *s, const json_t *object, bool main_resource
 		return 1;
 	if (json_equal(object, old))
 		return 0;
-	o = json_deep_copy(object);
-	copy_member(o, old, "metadata.uid");
-	copy_member(o, old, "metadata.creationTimestamp");
-	copy_member(o, old, "metadata.generation");
-	copy_member(o, old, "metadata.resourceVersion");
-	if (main_resource)
-		copy_member(o, old, "status");
+	o = next_version(object, old, main_resource);
 	if (json_equal(o, old))
 		return 0;
 	if (main_resource && wants_new_generation(kind, old, o))
@@ -413,7 +441,8 @@ int store_delete(struct store *s, enum kind kind, const char *ns, const char *na
 
 	if (!old)
 		return 1;
-	last = json_deep_copy(old);
+	last = json_copy(old);
+	json_set(last, "metadata", json_clone(json_object_get(old, "metadata")));
 	set_resource_version(s, last);
 	map_remove(s, kind, key, old);
 	change_add(s, STORE_DELETED, last, NULL);
@@ -439,14 +468,13 @@ static void write_changes(struct store *s)
 		if (c->type == STORE_DELETED) {
 			store_db_delete_object(s->db, kind, ns, name);
 		} else {
-			c->body = json_dumps(c->object, JSON_COMPACT);
+			c->body = json_compact(c->object);
 			store_db_put_object(s->db, kind, ns, name, c->body);
 		}
 	}
 	for (size_t i = 0; i < s->n_doc_changes; i++) {
 		const struct doc_change *c = &s->doc_changes[i];
-		autofree char *body =
-			c->doc ? json_dumps(c->doc, JSON_COMPACT | JSON_ENCODE_ANY) : NULL;
+		autofree char *body = c->doc ? json_compact(c->doc) : NULL;
 
 		if (body)
 			store_db_put_doc(s->db, c->bucket, c->key, body);
@@ -458,7 +486,7 @@ static void write_changes(struct store *s)
 static void history_add(struct store *s, struct change *c)
 {
 	struct past_change *slot = &s->history[s->n_history % STORE_HISTORY];
-	char *body = c->body ? TAKE_PTR(c->body) : json_dumps(c->object, JSON_COMPACT);
+	char *body = c->body ? TAKE_PTR(c->body) : json_compact(c->object);
 
 	if (slot->body)
 		s->history_floor = slot->rv;
@@ -569,7 +597,7 @@ static void doc_change_add(struct store *s, const char *bucket, const char *key,
 
 void store_doc_put(struct store *s, const char *bucket, const char *key, const json_t *doc)
 {
-	autojson *copy = json_deep_copy(doc);
+	autojson *copy = json_clone(doc);
 	const json_t *old = store_doc_get(s, bucket, key);
 
 	if (old && json_equal(old, copy))

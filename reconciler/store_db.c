@@ -55,26 +55,35 @@ struct store_db {
 	sqlite3_stmt *st[ST_N_];
 	int failed; /* first SQLite error of the open transaction, SQLITE_OK when none */
 	char failure[256];
+	char *path;
 };
 
-static int db_error(struct store_db *db, struct err *err, const char *what)
+/* What SQLite's error CODE with its TEXT means for the file at PATH, and what helps. */
+static int file_error(struct err *err, int code, const char *path, const char *text)
 {
-	int code = sqlite3_extended_errcode(db->db) & 0xff;
-
-	if (code == SQLITE_FULL)
+	switch (code & 0xff) {
+	case SQLITE_FULL:
 		return err_set(err, ERR_FATAL, ENOSPC, "StoreFull",
-			       "%s: %s: free space on its file system", what,
-			       sqlite3_errmsg(db->db));
-	if (code == SQLITE_CORRUPT || code == SQLITE_NOTADB)
+			       "%s: %s: free space on its file system, what runs goes on", path,
+			       text);
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
 		return err_set(err, ERR_FATAL, EUCLEAN, "StoreDamaged", "%s: %s: " DAMAGE_REMEDY,
-			       what, sqlite3_errmsg(db->db));
-	return err_set(err, ERR_FATAL, EIO, "StoreFailed", "%s: %s", what, sqlite3_errmsg(db->db));
+			       path, text);
+	default:
+		return err_set(err, ERR_FATAL, EIO, "StoreFailed", "%s: %s", path, text);
+	}
+}
+
+static int db_error(struct store_db *db, struct err *err)
+{
+	return file_error(err, sqlite3_extended_errcode(db->db), db->path, sqlite3_errmsg(db->db));
 }
 
 static int db_exec(struct store_db *db, const char *sql, struct err *err)
 {
 	if (sqlite3_exec(db->db, sql, NULL, NULL, NULL) != SQLITE_OK)
-		return db_error(db, err, "store");
+		return db_error(db, err);
 	return 0;
 }
 
@@ -88,7 +97,7 @@ static int db_number(struct store_db *db, uint64_t *ret, const char *sql, struct
 		*ret = (uint64_t)sqlite3_column_int64(st, 0);
 		r = 0;
 	} else {
-		r = db_error(db, err, "store");
+		r = db_error(db, err);
 	}
 	sqlite3_finalize(st);
 	return r;
@@ -114,13 +123,13 @@ static int db_prepare_schema(struct store_db *db, struct err *err)
 	if (version != STORE_DB_VERSION)
 		return err_set(
 			err, ERR_FATAL, EPROTO, "StoreVersion",
-			"the store has format %llu, this recond knows %d: install the version that wrote it",
-			(unsigned long long)version, STORE_DB_VERSION);
+			"%s: the store has format %llu, this recond knows %d: install the version that wrote it",
+			db->path, (unsigned long long)version, STORE_DB_VERSION);
 	return 0;
 }
 
 static int db_load_row(const struct store_db_loader *loader, sqlite3_stmt *st, bool objects,
-		       struct err *err)
+		       const char *path, struct err *err)
 {
 	const char *a = (const char *)sqlite3_column_text(st, 0);
 	const char *b = (const char *)sqlite3_column_text(st, 1);
@@ -131,7 +140,7 @@ static int db_load_row(const struct store_db_loader *loader, sqlite3_stmt *st, b
 	r = json_parse(&j, body, (size_t)sqlite3_column_bytes(st, 2), STORE_DB_MAX_ROW, err);
 	if (r < 0)
 		return err_set(err, ERR_FATAL, EUCLEAN, "StoreDamaged",
-			       "store: row '%s' '%s' is not valid JSON: " DAMAGE_REMEDY, a, b);
+			       "%s: row '%s' '%s' is not valid JSON: " DAMAGE_REMEDY, path, a, b);
 	if (objects)
 		loader->object(loader->data, a, j);
 	else
@@ -148,11 +157,11 @@ static int db_load(struct store_db *db, const struct store_db_loader *loader, bo
 	int r = 0, s;
 
 	if (sqlite3_prepare_v2(db->db, sql, -1, &st, NULL) != SQLITE_OK)
-		return db_error(db, err, "store: load");
+		return db_error(db, err);
 	while (r == 0 && (s = sqlite3_step(st)) == SQLITE_ROW)
-		r = db_load_row(loader, st, objects, err);
+		r = db_load_row(loader, st, objects, db->path, err);
 	if (r == 0 && s != SQLITE_DONE)
-		r = db_error(db, err, "store: load");
+		r = db_error(db, err);
 	sqlite3_finalize(st);
 	return r;
 }
@@ -164,24 +173,25 @@ int store_db_open(struct store_db **ret, uint64_t *ret_rv, const char *path,
 	uint64_t rv = 0;
 	int r;
 
+	db->path = mem_strdup(path);
 	/* One thread: no locks around every call. */
 	if (sqlite3_open_v2(path, &db->db,
 			    SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
 			    NULL) != SQLITE_OK)
-		return db_error(db, err, path);
+		return db_error(db, err);
 	r = db_prepare_schema(db, err);
 	if (r < 0)
-		return err_wrap(err, "%s", path);
+		return r;
 	r = db_number(db, &rv, "SELECT resource_version FROM meta", err);
 	if (r == 0)
 		r = db_load(db, loader, true, err);
 	if (r == 0)
 		r = db_load(db, loader, false, err);
 	if (r < 0)
-		return err_wrap(err, "%s", path);
+		return r;
 	for (int i = 0; i < ST_N_; i++) {
 		if (sqlite3_prepare_v2(db->db, statement_sql[i], -1, &db->st[i], NULL) != SQLITE_OK)
-			return db_error(db, err, path);
+			return db_error(db, err);
 	}
 	*ret_rv = rv;
 	*ret = TAKE_PTR(db);
@@ -195,6 +205,7 @@ struct store_db *store_db_free(struct store_db *db)
 	for (int i = 0; i < ST_N_; i++)
 		sqlite3_finalize(db->st[i]);
 	sqlite3_close(db->db);
+	free(db->path);
 	free(db);
 	return NULL;
 }
@@ -260,8 +271,7 @@ int store_db_commit(struct store_db *db, uint64_t rv, struct err *err)
 		return 0;
 	db_note_failure(db);
 	(void)sqlite3_exec(db->db, "ROLLBACK", NULL, NULL, NULL);
-	return err_set(err, ERR_FATAL, (db->failed & 0xff) == SQLITE_FULL ? ENOSPC : EIO,
-		       "StoreFailed", "store: commit: %s", db->failure);
+	return file_error(err, db->failed, db->path, db->failure);
 }
 
 int store_db_check(struct store_db *db, struct err *err)

@@ -84,29 +84,35 @@ void store_index_remove(struct store_index *x, const json_t *object)
 
 /* ---- asking it ---- */
 
+struct named {
+	const char *ns, *name;
+	json_t *object;
+};
+
 static int compare_by_name(const void *a, const void *b)
 {
-	const json_t *x = *(const json_t *const *)a, *y = *(const json_t *const *)b;
-	int r = strcmp(object_namespace(x), object_namespace(y));
+	const struct named *x = a, *y = b;
+	int r = strcmp(x->ns, y->ns);
 
-	return r ? r : strcmp(object_name(x), object_name(y));
+	return r ? r : strcmp(x->name, y->name);
 }
 
 json_t *store_index_sorted(json_t *map, bool (*fits)(const json_t *object, const void *data),
 			   const void *data)
 {
 	size_t n = 0;
-	autofree json_t **sorted = mem_calloc(json_object_size(map) + 1, sizeof(*sorted));
+	autofree struct named *sorted = mem_calloc(json_object_size(map) + 1, sizeof(*sorted));
 	json_t *list = json_array(), *object;
 	const char *key;
 
 	json_object_foreach(map, key, object) {
 		if (!fits || fits(object, data))
-			sorted[n++] = object;
+			sorted[n++] = (struct named){object_namespace(object), object_name(object),
+						     object};
 	}
 	qsort(sorted, n, sizeof(*sorted), compare_by_name);
 	for (size_t i = 0; i < n; i++)
-		json_array_append(list, sorted[i]);
+		json_array_append(list, sorted[i].object);
 	return list;
 }
 
@@ -119,7 +125,7 @@ static bool is_owned(const json_t *object, const void *data)
 {
 	const struct owned_filter *f = data;
 
-	return object_kind(object) == f->kind && object_is_controlled_by(object, f->owner);
+	return object_is_controlled_by(object, f->owner) && object_kind(object) == f->kind;
 }
 
 json_t *store_index_owned(const struct store_index *x, enum kind kind, const json_t *owner)

@@ -88,7 +88,7 @@ void reconciler_revision(struct reconciler *r, const char *source, const char *r
 
 	app_string(&s->revision, revision);
 	json_decref(s->apps);
-	s->apps = json_deep_copy(apps);
+	s->apps = json_clone(apps);
 	s->decoding = true;
 	json_object_foreach(s->apps, name, app)
 		app_revision(r, name, source, revision, json_path_str(app, "inputs", ""));
@@ -152,7 +152,7 @@ static void app_decoded(struct reconciler *r, struct app *app, const json_t *res
 	forget_decoded(app);
 	json_array_foreach(json_object_get(result, "apps"), i, entry) {
 		if (str_eq(json_path_str(entry, "name", ""), app->name))
-			app->decoded = json_deep_copy(entry);
+			app->decoded = json_clone(entry);
 	}
 	if (!app->decoded)
 		app->decoded =
@@ -534,13 +534,13 @@ static void replace_effective_template(struct app *app, const json_t *d)
 	size_t i;
 
 	json_path_set_new(app->doc, "effective.objects",
-			  json_deep_copy(json_path(app->doc, "effective.objects")));
+			  json_clone(json_path(app->doc, "effective.objects")));
 	json_array_foreach(json_path(app->doc, "effective.objects"), i, o) {
 		autofree char *k = app_object_key(o);
 
 		if (str_eq(k, key))
 			json_path_set_new(o, "spec.template",
-					  json_deep_copy(json_path(d, "spec.template")));
+					  json_clone(json_path(d, "spec.template")));
 	}
 	json_path_set_new(app->doc, "effective.id", json_text("rolled-back"));
 }

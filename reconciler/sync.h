@@ -57,6 +57,12 @@ void sync_queue_owner_app(struct reconciler *r, const json_t *o);
 /* The app that the topmost owner of O belongs to; borrowed, or NULL. */
 const char *sync_owner_app(struct reconciler *r, const json_t *o);
 
+/*
+ * The set that POD's template came with, of all that the histories of apps still have; borrowed
+ * until the next set begins. NULL when POD reads no configuration or is of none of them.
+ */
+const json_t *sync_pod_set(struct reconciler *r, const json_t *pod);
+
 /* Does an app that is on its way to a new set own O? Then the app, not O's controller, decides
  * about going back. */
 bool sync_object_in_rollout(struct reconciler *r, const json_t *o);

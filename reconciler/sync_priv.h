@@ -174,6 +174,11 @@ void app_announce(struct reconciler *r, const struct app *app, const char *type)
 /* Remove APP from the store's records and from memory; its history stays. */
 void app_forget(struct reconciler *r, struct app *app);
 
+/* ---- app_config.c ---- */
+/* The ConfigMaps and Secrets that the set of WORKLOAD's template has for it, as APP's: a new array.
+ */
+json_t *app_config_of(const struct reconciler *r, const struct app *app, const json_t *workload);
+
 /* ---- app_history.c ---- */
 /* SET (borrowed) begins to be rolled out: number it and keep it. */
 void history_begin(struct reconciler *r, struct app *app, json_t *set);

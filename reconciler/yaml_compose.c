@@ -209,7 +209,7 @@ static int alias_read(struct yaml_reader *r, struct node *ret, const yaml_event_
 		return fail(r, &event->start_mark, "aliases expand to too much");
 	if (depth + yaml_depth(value) > YAML_MAX_DEPTH)
 		return fail(r, &event->start_mark, "nested too deeply");
-	ret->value = json_deep_copy(value);
+	ret->value = json_clone(value);
 	assert(ret->value);
 	return 0;
 }

@@ -31,7 +31,7 @@ static void delete_pod(struct reconciler *r, const json_t *pod, int64_t grace_s)
 	int64_t grace = grace_s == DELETION_OWN_GRACE
 				? json_path_int(pod, "spec.terminationGracePeriodSeconds", 30)
 				: grace_s;
-	autojson *copy = json_deep_copy(pod);
+	autojson *copy = json_clone(pod);
 	char when[CLOCK_RFC3339_SIZE];
 
 	if (is_terminal(pod))
@@ -47,7 +47,7 @@ static void delete_pod(struct reconciler *r, const json_t *pod, int64_t grace_s)
 
 static void mark(struct reconciler *r, const json_t *object)
 {
-	autojson *copy = json_deep_copy(object);
+	autojson *copy = json_clone(object);
 	char now[CLOCK_RFC3339_SIZE];
 
 	if (object_deleting(object))
@@ -79,7 +79,7 @@ static void delete_one(struct reconciler *r, const json_t *object, int64_t grace
 
 static void drop_owner(struct reconciler *r, const json_t *dependent, const char *uid)
 {
-	autojson *copy = json_deep_copy(dependent), *kept = json_array();
+	autojson *copy = json_clone(dependent), *kept = json_array();
 	json_t *ref;
 	size_t i;
 
@@ -134,7 +134,7 @@ static bool has_finalizer(const json_t *object, const char *name)
 
 static void set_finalizer(struct reconciler *r, const json_t *object, const char *name, bool on)
 {
-	autojson *copy = json_deep_copy(object), *kept = json_array();
+	autojson *copy = json_clone(object), *kept = json_array();
 	json_t *f;
 	size_t i;
 

@@ -227,7 +227,7 @@ static void note_pausing(struct rollout *o)
 	if (paused == noted || !deployment_has_deadline(o->d) ||
 	    str_eq(reason, "ProgressDeadlineExceeded"))
 		return; /* what was reported of no progress stays */
-	d = json_deep_copy(o->d);
+	d = json_clone(o->d);
 	reconciler_rfc3339(o->r, now);
 	deployment_status_note(d, paused ? &pausing : &resuming, now);
 	(void)store_update_status(o->r->store, d);
@@ -245,7 +245,7 @@ static void write_status(struct rollout *o, bool progress)
 				    .now_ns = reconciler_realtime_ns(o->r),
 				    .started_ns = o->r->started_ns};
 	autofree char *key = mem_asprintf("%s/%s", object_namespace(o->d), object_name(o->d));
-	autojson *d = json_deep_copy(o->d);
+	autojson *d = json_copy(o->d);
 	int64_t deadline_s = -1;
 
 	reconciler_rfc3339(o->r, now);
@@ -285,7 +285,7 @@ static bool selects_all(const json_t *d)
 
 static void refuse_to_select_all(struct reconciler *r, const json_t *d)
 {
-	autojson *copy = json_deep_copy(d);
+	autojson *copy = json_clone(d);
 
 	json_path_set_new(copy, "status.observedGeneration",
 			  json_integer(json_path_int(d, "metadata.generation", 0)));

@@ -51,7 +51,7 @@ static bool back_by_annotation(struct rollout *o)
 		return false;
 	revision = rollout_annotation_int(o->d, DEPLOYMENT_ROLLBACK);
 	target = revision >= 0 ? set_of_revision(o, revision) : NULL;
-	d = json_deep_copy(o->d);
+	d = json_clone(o->d);
 	(void)json_object_del(json_path(d, "metadata.annotations"), DEPLOYMENT_ROLLBACK);
 	if (!target) {
 		events_warning(o->r, o->d, DEPLOYMENT_COMPONENT,
@@ -130,7 +130,7 @@ static bool back_for_image(struct rollout *o)
 	reason = missing_image(o, message);
 	if (!reason)
 		return false;
-	d = json_deep_copy(o->d);
+	d = json_clone(o->d);
 	write_template(o, d, target);
 	drift_accept_template(o->r, d);
 	events_warning(o->r, o->d, DEPLOYMENT_COMPONENT, "DeploymentRollback",
@@ -153,7 +153,7 @@ void rollout_remember_available(struct rollout *o)
 	if (!o->new || object_annotation(o->new, WAS_AVAILABLE) || o->replicas == 0 ||
 	    json_path_int(o->new, "status.availableReplicas", 0) < o->replicas)
 		return;
-	rs = json_deep_copy(o->new);
+	rs = json_clone(o->new);
 	object_set_annotation(rs, WAS_AVAILABLE, "true");
 	(void)store_update_status(o->r->store, rs);
 }

@@ -26,6 +26,7 @@ struct rollout {
 	int64_t replicas;
 	struct rolling_limits limits;
 	bool recreate;
+	uint64_t seen; /* resourceVersion of the store that all this is of */
 };
 
 /* ---- deployment_sets.c ---- */

@@ -21,7 +21,7 @@ static const char hash_alphabet[] = "bcdfghjklmnpqrstvwxz2456789";
 
 json_t *rollout_template(const json_t *template)
 {
-	json_t *copy = json_deep_copy(template);
+	json_t *copy = json_clone(template);
 
 	json_path_del(copy, "metadata.labels.pod-template-hash");
 	return copy;
@@ -79,7 +79,7 @@ static bool matches(const json_t *d, const json_t *rs)
 /* Own RS from here on (BY), or no longer (NULL). */
 static void set_owner(struct reconciler *r, const json_t *rs, const json_t *by)
 {
-	autojson *copy = json_deep_copy(rs);
+	autojson *copy = json_clone(rs);
 
 	if (by)
 		object_set_controller(copy, by);
@@ -133,6 +133,7 @@ static void observe_sets(struct rollout *o)
 	json_t *rs;
 	size_t i;
 
+	o->seen = store_resource_version(o->r->store);
 	json_decref(o->sets);
 	json_decref(o->olds);
 	o->sets = list_sets(o->r, o->d);
@@ -166,6 +167,8 @@ void rollout_refresh(struct rollout *o)
 	const json_t *d = store_get_uid(o->r->store, object_uid(o->d));
 
 	assert(d);
+	if (o->seen == store_resource_version(o->r->store))
+		return; /* nothing was written since */
 	json_incref((json_t *)(uintptr_t)d);
 	json_decref(o->d);
 	o->d = (json_t *)(uintptr_t)d;
@@ -234,7 +237,7 @@ static void set_size_annotations(const struct rollout *o, json_t *rs)
 bool rollout_scale_set(struct rollout *o, const json_t *rs, int64_t size)
 {
 	int64_t had = json_path_int(rs, "spec.replicas", 0);
-	autojson *copy = json_deep_copy(rs);
+	autojson *copy = object_draft(rs);
 
 	assert(size >= 0);
 	json_path_set_new(copy, "spec.replicas", json_integer(size));
@@ -257,7 +260,7 @@ static void show_new(struct rollout *o, const json_t *rs, const char *reason, co
 
 	if (!reason && str_eq(object_annotation(o->d, DEPLOYMENT_REVISION), revision))
 		return;
-	d = json_deep_copy(o->d);
+	d = json_clone(o->d);
 	message = mem_asprintf("%s replica set \"%s\"", verb, object_name(rs));
 	object_set_annotation(d, DEPLOYMENT_REVISION, revision);
 	if (reason && deployment_has_deadline(d)) {
@@ -272,7 +275,7 @@ static void show_new(struct rollout *o, const json_t *rs, const char *reason, co
 
 void rollout_keep_new(struct rollout *o)
 {
-	autojson *rs = json_deep_copy(o->new);
+	autojson *rs = object_draft(o->new);
 	const json_t *progressing = object_condition(o->d, "Progressing");
 	bool timed_out =
 		str_eq(json_path_str(progressing, "reason", ""), "ProgressDeadlineExceeded");
@@ -323,14 +326,14 @@ static json_t *new_set_object(const struct rollout *o, const char *hash)
 		"ReplicaSet", "metadata", "name", name, "namespace", object_namespace(o->d),
 		"ownerReferences", object_owner_ref(o->d), "spec", "selector",
 		json_path(o->d, "spec.selector"), "template", json_path(o->d, "spec.template"));
-	json_t *own = json_deep_copy(rs); /* the parts above are shared with the Deployment */
+	json_t *own = json_clone(rs); /* the parts above are shared with the Deployment */
 	int64_t total = deployment_sum(o->sets, "spec.replicas");
 
 	json_decref(rs);
 	json_path_set_new(own, "spec.template.metadata.labels.pod-template-hash", json_text(hash));
 	json_path_set_new(own, "spec.selector.matchLabels.pod-template-hash", json_text(hash));
 	json_path_set_new(own, "metadata.labels",
-			  json_deep_copy(json_path(own, "spec.template.metadata.labels")));
+			  json_clone(json_path(own, "spec.template.metadata.labels")));
 	json_path_set_new(
 		own, "spec.replicas",
 		json_integer(rolling_initial(o->replicas, total, o->limits, o->recreate)));
@@ -345,7 +348,7 @@ static json_t *new_set_object(const struct rollout *o, const char *hash)
 /* The name is another's: another one is tried, told apart by a count. */
 static void count_collision(struct rollout *o)
 {
-	autojson *d = json_deep_copy(o->d);
+	autojson *d = json_clone(o->d);
 
 	json_path_set_new(d, "status.collisionCount",
 			  json_integer(json_path_int(d, "status.collisionCount", 0) + 1));
@@ -357,7 +360,7 @@ static void refuse(struct rollout *o, const char *name, const char *why)
 {
 	autofree char *message =
 		mem_asprintf("Failed to create new replica set \"%s\": %s", name, why);
-	autojson *d = json_deep_copy(o->d);
+	autojson *d = json_clone(o->d);
 	char now[CLOCK_RFC3339_SIZE];
 
 	reconciler_rfc3339(o->r, now);

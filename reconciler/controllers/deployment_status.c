@@ -218,9 +218,8 @@ static json_t *counts(const struct deployment_view *v)
 	if (json_object_get(old, "collisionCount"))
 		json_set(s, "collisionCount", json_incref(json_object_get(old, "collisionCount")));
 	json_set(s, "conditions",
-		 json_object_get(old, "conditions")
-			 ? json_deep_copy(json_object_get(old, "conditions"))
-			 : json_array());
+		 json_object_get(old, "conditions") ? json_clone(json_object_get(old, "conditions"))
+						    : json_array());
 	return s;
 }
 

@@ -86,7 +86,7 @@ bool job_failed(const json_t *job, const char **ret_reason, const char **ret_mes
 /* Give POD the finalizer of job tracking, or take it. */
 static void set_tracked(struct reconciler *r, const json_t *pod, bool tracked)
 {
-	autojson *copy = json_deep_copy(pod), *kept = json_array();
+	autojson *copy = json_clone(pod), *kept = json_array();
 	json_t *f;
 	size_t i;
 
@@ -105,7 +105,7 @@ static void set_tracked(struct reconciler *r, const json_t *pod, bool tracked)
 
 static void set_owner(struct reconciler *r, const json_t *pod, const json_t *job)
 {
-	autojson *copy = json_deep_copy(pod);
+	autojson *copy = json_clone(pod);
 
 	if (job)
 		object_set_controller(copy, job);
@@ -584,7 +584,7 @@ static json_t *record_of(struct reconciler *r, const char *ns, const char *name)
 	autofree char *key = mem_asprintf("%s/%s", ns, name);
 	const json_t *doc = store_doc_get(r->store, BUCKET, key);
 
-	return doc ? json_deep_copy(doc) : json_pack("{s:[]}", "done");
+	return doc ? json_clone(doc) : json_pack("{s:[]}", "done");
 }
 
 static bool record_has(const json_t *record, const char *digest)
@@ -661,7 +661,7 @@ void job_reconcile(struct reconciler *r, const char *key)
 
 	if (!live)
 		return; /* its pods are released with the garbage */
-	p.job = json_deep_copy(live);
+	p.job = json_clone(live);
 	if (jobspec_generate(p.job))
 		(void)store_update_status(r->store, p.job);
 	run_pass(&p);

@@ -31,7 +31,7 @@ static void write_status(struct reconciler *r, const json_t *pod, const struct p
 	char now[CLOCK_RFC3339_SIZE];
 	struct pod_status_env env = {
 		.now = now, .host_ip = r->host_ip, .now_ms = reconciler_now_ms(r)};
-	autojson *copy = json_deep_copy(pod);
+	autojson *copy = json_copy((json_t *)(uintptr_t)pod);
 
 	reconciler_rfc3339(r, now);
 	json_set(copy, "status", pod_status(pod, run, &env));

@@ -20,10 +20,12 @@
 
 /* ---- starting ---- */
 
-static struct pod_request_env request_env(struct reconciler *r, const struct pod_run *run)
+static struct pod_request_env request_env(struct reconciler *r, const json_t *pod,
+					  const struct pod_run *run)
 {
 	return (struct pod_request_env){
 		.store = r->store,
+		.set = sync_pod_set(r, pod),
 		.node_name = r->node_name,
 		.host_ip = r->host_ip,
 		.pod_ip = run->ip ? run->ip : "",
@@ -47,7 +49,7 @@ static void note_new_sandbox(struct reconciler *r, const json_t *pod, struct pod
 
 static void act_sandbox_up(struct reconciler *r, const json_t *pod, struct pod_run *run)
 {
-	struct pod_request_env env = request_env(r, run);
+	struct pod_request_env env = request_env(r, pod, run);
 	json_t *request = NULL;
 	struct err err = {0};
 
@@ -151,7 +153,7 @@ static void act_container_start(struct reconciler *r, const json_t *pod, struct 
 				struct container_run *c)
 {
 	const json_t *spec = pod_request_container_spec(pod, c->name);
-	struct pod_request_env env = request_env(r, run);
+	struct pod_request_env env = request_env(r, pod, run);
 	json_t *request = NULL;
 	struct err err = {0};
 	char digest[80];
@@ -244,7 +246,7 @@ static void forget(struct reconciler *r, const json_t *pod)
 	}
 	if (pod_phase_is_terminal(json_path_str(pod, "status.phase", "")))
 		return;
-	copy = json_deep_copy(pod);
+	copy = json_clone(pod);
 	json_path_set_new(copy, "status.phase", json_text("Failed"));
 	(void)store_update_status(r->store, copy);
 }

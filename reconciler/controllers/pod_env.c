@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/str.h"
+#include "reconciler/controllers/pod_config.h"
 #include "reconciler/controllers/pod_resources.h"
 #include "reconciler/object.h"
 
@@ -57,11 +58,11 @@ static int not_found(struct err *err, enum kind kind, const char *name)
 }
 
 static int from_key(char **ret, const json_t *pod, const json_t *ref, enum kind kind,
-		    const struct store *store, struct err *err)
+		    const struct pod_request_env *env, struct err *err)
 {
 	const char *name = json_path_str(ref, "name", ""), *key = json_path_str(ref, "key", "");
-	const json_t *config = store_get(store, kind, object_namespace(pod), name);
 	bool optional = json_path_bool(ref, "optional", false);
+	const json_t *config = pod_config_read(env, pod, kind, name, optional);
 
 	if (!config && !optional)
 		return not_found(err, kind, name);
@@ -112,10 +113,10 @@ static int from_source(char **ret, const json_t *pod, const json_t *spec, const 
 
 	ref = json_object_get(source, "configMapKeyRef");
 	if (ref)
-		return from_key(ret, pod, ref, KIND_CONFIGMAP, env->store, err);
+		return from_key(ret, pod, ref, KIND_CONFIGMAP, env, err);
 	ref = json_object_get(source, "secretKeyRef");
 	if (ref)
-		return from_key(ret, pod, ref, KIND_SECRET, env->store, err);
+		return from_key(ret, pod, ref, KIND_SECRET, env, err);
 	ref = json_object_get(source, "fieldRef");
 	if (ref) {
 		*ret = from_field(pod, json_path_str(ref, "fieldPath", ""), env);
@@ -156,9 +157,10 @@ static int add_env_from(json_t *vars, const json_t *pod, const json_t *spec,
 		const json_t *ref =
 			json_object_get(item, kind == KIND_SECRET ? "secretRef" : "configMapRef");
 		const char *name = json_path_str(ref, "name", "");
-		const json_t *config = store_get(env->store, kind, object_namespace(pod), name);
+		bool optional = json_path_bool(ref, "optional", false);
+		const json_t *config = pod_config_read(env, pod, kind, name, optional);
 
-		if (!config && !json_path_bool(ref, "optional", false))
+		if (!config && !optional)
 			return not_found(err, kind, name);
 		if (config)
 			add_config(vars, config, json_path_str(item, "prefix", ""));

@@ -47,7 +47,7 @@ static void move_stamp(json_t *info, const char *member, int64_t by_ns)
 
 json_t *pod_observe_times(struct reconciler *r, const json_t *info)
 {
-	json_t *copy = json_deep_copy(info);
+	json_t *copy = json_clone(info);
 	const char *last =
 		json_path_str(info, "finished_at", json_path_str(info, "started_at", ""));
 	int64_t ns = 0, late_ns;

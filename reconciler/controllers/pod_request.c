@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/str.h"
 #include "base/strbuf.h"
+#include "reconciler/controllers/pod_config.h"
 #include "reconciler/controllers/pod_env.h"
 #include "reconciler/controllers/pod_resources.h"
 #include "reconciler/object.h"
@@ -76,7 +77,7 @@ static int config_volume(json_t **ret, const json_t *pod, const json_t *volume, 
 	const char *name = json_path_str(source, kind == KIND_SECRET ? "secretName" : "name", "");
 	bool optional = json_path_bool(source, "optional", false);
 	int64_t mode = json_path_int(source, "defaultMode", DEFAULT_VOLUME_MODE);
-	const json_t *config = store_get(env->store, kind, object_namespace(pod), name);
+	const json_t *config = pod_config_read(env, pod, kind, name, optional);
 	autojson *items = json_array();
 	json_t *item;
 	size_t i;
@@ -147,7 +148,7 @@ static char *pod_hostname(const json_t *pod)
 static json_t *dns_request(const json_t *pod)
 {
 	json_t *config = json_path(pod, "spec.dnsConfig");
-	json_t *dns = config ? json_deep_copy(config) : json_object();
+	json_t *dns = config ? json_clone(config) : json_object();
 
 	json_set(dns, "policy", json_text(json_path_str(pod, "spec.dnsPolicy", "ClusterFirst")));
 	return dns;

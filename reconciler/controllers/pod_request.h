@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * From a pod's spec to the fully resolved requests of the runtime: environment with $(VAR),
- * contents of ConfigMaps and Secrets, merged security contexts, cgroup figures. Pure but for
- * lookups in the store.
+ * contents of ConfigMaps and Secrets (pod_config.h), merged security contexts, cgroup figures. Pure
+ * but for lookups in the store.
  */
 #pragma once
 
@@ -15,6 +15,7 @@
 
 struct pod_request_env {
 	const struct store *store;
+	const json_t *set; /* of its app that the pod came with (sync_pod_set); NULL: none */
 	const char *node_name;
 	const char *host_ip;
 	const char *pod_ip; /* "" before the sandbox is up */

@@ -185,8 +185,10 @@ json_t *pod_status(const json_t *pod, const struct pod_run *run, const struct po
 {
 	autojson *o = json_copy((json_t *)(uintptr_t)pod);
 	json_t *old = json_object_get(pod, "status");
-	json_t *status = json_is_object(old) ? json_deep_copy(old) : json_object();
+	json_t *status = json_is_object(old) ? json_copy(old) : json_object();
 
+	if (json_object_get(old, "conditions")) /* the one member that is changed in place */
+		json_set(status, "conditions", json_clone(json_object_get(old, "conditions")));
 	json_set(o, "status", status);
 	if (!json_object_get(status, "phase"))
 		json_set(status, "phase", json_text("Pending"));

@@ -49,7 +49,7 @@ static bool pod_active(const json_t *pod)
 /* POD belongs to BY from here on, or, when that is NULL, to nobody. */
 static void set_owner(struct reconciler *r, const json_t *pod, const json_t *by)
 {
-	autojson *copy = json_deep_copy(pod);
+	autojson *copy = json_clone(pod);
 
 	if (by)
 		object_set_controller(copy, by);
@@ -288,7 +288,7 @@ static void write_status(struct reconciler *r, const json_t *rs, const char *fai
 {
 	struct counts n = count_pods(r, rs);
 	autofree char *key = mem_asprintf("%s/%s", object_namespace(rs), object_name(rs));
-	autojson *copy = json_deep_copy(rs);
+	autojson *copy = json_copy((json_t *)(uintptr_t)rs);
 	json_t *status =
 		json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "replicas", (json_int_t)n.replicas,
 			  "fullyLabeledReplicas", (json_int_t)n.labelled, "readyReplicas",
@@ -296,8 +296,8 @@ static void write_status(struct reconciler *r, const json_t *rs, const char *fai
 			  "terminatingReplicas", (json_int_t)n.terminating, "observedGeneration",
 			  (json_int_t)json_path_int(rs, "metadata.generation", 0));
 
-	if (json_path(copy, "status.conditions"))
-		json_set(status, "conditions", json_incref(json_path(copy, "status.conditions")));
+	if (json_path(rs, "status.conditions"))
+		json_set(status, "conditions", json_clone(json_path(rs, "status.conditions")));
 	json_set(copy, "status", status);
 	note_failure(r, copy, failed);
 	(void)store_update_status(r->store, copy);

@@ -13,7 +13,7 @@ static void copy_part(json_t *pod, const json_t *template, const char *path)
 	const json_t *part = json_path(template, path);
 
 	if (part)
-		json_path_set_new(pod, path, json_deep_copy(part));
+		json_path_set_new(pod, path, json_clone(part));
 }
 
 json_t *template_pod(struct reconciler *r, const json_t *owner)

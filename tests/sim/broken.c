@@ -35,6 +35,8 @@ enum breach {
 	BREACH_DISK,
 	BREACH_ORPHANS,
 	BREACH_DRIFT,
+	BREACH_CONFIG,
+	BREACH_IN_PLACE,
 	BREACH_N_,
 };
 
@@ -55,6 +57,8 @@ static const struct {
 	[BREACH_SILENCE] = { "never-asked-again",        "comes_to_rest_where_it_should" },
 	[BREACH_DISK]    = { "commit-not-durable",       "acknowledged_is_durable" },
 	[BREACH_DRIFT]   = { "drift-kept",               "record_is_what_runs" },
+	[BREACH_CONFIG]  = { "newer-config-read",        "config_is_of_the_template" },
+	[BREACH_IN_PLACE] = { "changed-in-place",        "memory_is_what_is_on_disk" },
 	[BREACH_ORPHANS] = { "orphans-left",             "objects_have_owners" },
 };
 /* clang-format on */
@@ -85,10 +89,31 @@ int __wrap_pod_request_container(json_t **ret, const json_t *pod, const json_t *
 				 const struct pod_request_env *env, struct err *err);
 void __real_effects_ask_again(struct reconciler *r, const char *key);
 void __wrap_effects_ask_again(struct reconciler *r, const char *key);
+int __real_store_update_status(struct store *s, const json_t *object);
+int __wrap_store_update_status(struct store *s, const json_t *object);
 void __real_drift_queue(struct reconciler *r, const struct store_event *event);
 void __wrap_drift_queue(struct reconciler *r, const struct store_event *event);
 void __real_garbage_orphans_reconcile(struct reconciler *r, const char *key);
+/* Writes on, in what it has handed over. */
+int __wrap_store_update_status(struct store *s, const json_t *object)
+{
+	static json_int_t n;
+	int ret = __real_store_update_status(s, object);
+
+	if (breach == BREACH_IN_PLACE && object_kind(object) == KIND_POD)
+		json_path_set_new((json_t *)(uintptr_t)store_get_uid(s, object_uid(object)),
+				  "spec.touched", json_integer(++n));
+	return ret;
+}
+
 void __wrap_garbage_orphans_reconcile(struct reconciler *r, const char *key);
+const json_t *__real_sync_pod_set(struct reconciler *r, const json_t *pod);
+const json_t *__wrap_sync_pod_set(struct reconciler *r, const json_t *pod);
+
+const json_t *__wrap_sync_pod_set(struct reconciler *r, const json_t *pod)
+{
+	return breach == BREACH_CONFIG ? NULL : __real_sync_pod_set(r, pod);
+}
 
 struct rolling_limits __wrap_rolling_limits(const json_t *strategy, int64_t replicas)
 {
@@ -145,15 +170,18 @@ void __wrap_reconciler_delete(struct reconciler *r, const json_t *object)
 	__real_reconciler_delete(r, object);
 }
 
+/* Forgets it at once: what is remembered has its app go back, which ends the loop. */
 void __wrap_reconciler_container_failed(struct reconciler *r, const char *uid, const char *name,
 					unsigned int attempt, const struct err *err)
 {
-	struct pod_run *run;
+	struct container_run *c;
 
 	__real_reconciler_container_failed(r, uid, name, attempt, err);
-	run = breach == BREACH_LOOP ? pods_get(r->pods, uid) : NULL;
-	if (run)
-		pod_run_container(run, name)->retry_ms = 0;
+	if (breach != BREACH_LOOP)
+		return;
+	c = pod_run_container(pods_get(r->pods, uid), name);
+	c->retry_ms = 0;
+	c->failure = (struct err){0};
 }
 
 void __wrap_pod_plan_backoff(struct container_run *c, uint64_t now_ms, uint64_t age_ms,

@@ -145,6 +145,13 @@ static char *object_row(const char *kind, const char *ns, const char *name)
 	return mem_asprintf("%s%c%s%c%s", kind, SEPARATOR, ns, SEPARATOR, name);
 }
 
+const char *disk_object(const struct disk *d, const char *kind, const char *ns, const char *name)
+{
+	autofree char *key = object_row(kind, ns, name);
+
+	return json_string_value(json_object_get(d->objects, key));
+}
+
 void store_db_put_object(struct store_db *db, const char *kind, const char *ns, const char *name,
 			 const char *body)
 {
@@ -173,7 +180,7 @@ static void keep_rows(struct store_db *db, uint64_t rv)
 		json_t *table = row->object ? db->disk->objects : db->disk->docs;
 
 		if (row->body)
-			json_set(table, row->key, json_text(row->body));
+			json_set(table, row->key, json_string_nocheck(row->body));
 		else
 			json_object_del(table, row->key);
 	}

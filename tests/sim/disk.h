@@ -26,5 +26,8 @@ struct disk *disk_free(struct disk *d);
 /* Every N-th commit of any disk is said to be durable, but is not: what no disk may do. */
 void disk_lie(unsigned int n);
 
+/* The text of the object, NULL when there is none. Borrowed. */
+const char *disk_object(const struct disk *d, const char *kind, const char *ns, const char *name);
+
 /* The disk that the next store_open with a path opens, whatever the path. */
 void disk_insert(struct disk *d);

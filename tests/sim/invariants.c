@@ -183,9 +183,8 @@ static void on_event(const struct store_event *event, void *data)
 	};
 	/* clang-format on */
 	struct invariants *iv = data;
-	autofree char *key =
-		mem_asprintf("%s/%s/%s", kind_info(event->kind)->name,
-			     object_namespace(event->object), object_name(event->object));
+	autofree char *key = str_path(kind_info(event->kind)->name, object_namespace(event->object),
+				      object_name(event->object));
 	struct invariants_event e = {event, json_object_get(iv->mirror, key)};
 
 	if (iv->w->dead)
@@ -209,8 +208,8 @@ struct comparison {
 static void compare_one(const json_t *o, void *data)
 {
 	struct comparison *c = data;
-	autofree char *key = mem_asprintf("%s/%s/%s", kind_info(object_kind(o))->name,
-					  object_namespace(o), object_name(o));
+	autofree char *key =
+		str_path(kind_info(object_kind(o))->name, object_namespace(o), object_name(o));
 	const json_t *told = json_object_get(c->iv->mirror, key);
 	const char *want = json_path_str(told, "metadata.resourceVersion", "none");
 	const char *got = json_path_str(o, "metadata.resourceVersion", "");
@@ -315,6 +314,11 @@ void invariants_start(struct invariants *iv, const char *uid, const char *name,
 		rule_restarts_wait(iv, uid, c);
 }
 
+void invariants_reads(struct invariants *iv, const char *uid, const char *key, const char *text)
+{
+	rule_config_is_of_the_template(iv, uid, key, text);
+}
+
 /* ---- when they are looked at ---- */
 
 unsigned int invariants_changes(const struct invariants *iv)
@@ -336,4 +340,5 @@ void invariants_check_rest(struct invariants *iv)
 	rule_pods_have_objects(iv);
 	rule_objects_have_owners(iv);
 	rule_record_is_what_runs(iv);
+	rule_memory_is_what_is_on_disk(iv);
 }

@@ -28,6 +28,9 @@ void invariants_retried(struct invariants *iv, const char *app);
 void invariants_start(struct invariants *iv, const char *uid, const char *name,
 		      unsigned int attempt);
 
+/* The pod UID is given TEXT as the value of KEY, all that its ConfigMap has. */
+void invariants_reads(struct invariants *iv, const char *uid, const char *key, const char *text);
+
 /* O was made, changed or deleted by a person: no rule of the policy's own doings concerns it. */
 void invariants_by_hand(struct invariants *iv, const json_t *o);
 /* KEY ("Kind/namespace/name") belongs to nobody's source. */

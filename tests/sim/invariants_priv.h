@@ -64,6 +64,10 @@ void rule_held_set_is_complete(struct invariants *iv, const struct invariants_ev
 /* The container C of the pod UID is started again, not for the first time. */
 void rule_restarts_wait(struct invariants *iv, const char *uid, const json_t *c);
 
+/* The pod UID is given TEXT as the value of KEY, all that its ConfigMap has. */
+void rule_config_is_of_the_template(struct invariants *iv, const char *uid, const char *key,
+				    const char *text);
+
 /* ---- the rules of a step ---- */
 void rule_surge_is_kept(struct invariants *iv);
 void rule_time_goes_on(struct invariants *iv);
@@ -73,3 +77,4 @@ void rule_work_is_bounded(struct invariants *iv);
 void rule_pods_have_objects(struct invariants *iv);
 void rule_objects_have_owners(struct invariants *iv);
 void rule_record_is_what_runs(struct invariants *iv);
+void rule_memory_is_what_is_on_disk(struct invariants *iv);

@@ -35,8 +35,8 @@ void rule_versions_rise(struct invariants *iv, const struct invariants_event *e)
 void rule_foreign_objects_survive(struct invariants *iv, const struct invariants_event *e)
 {
 	const json_t *o = e->event->object;
-	autofree char *key = mem_asprintf("%s/%s/%s", kind_info(e->event->kind)->name,
-					  object_namespace(o), object_name(o));
+	autofree char *key =
+		str_path(kind_info(e->event->kind)->name, object_namespace(o), object_name(o));
 
 	if (e->event->type == STORE_DELETED && json_object_get(iv->foreign, key))
 		world_violated(iv->w, "foreign_objects_survive",
@@ -395,6 +395,25 @@ void rule_held_set_is_complete(struct invariants *iv, const struct invariants_ev
 		world_violated(iv->w, "held_set_is_complete",
 			       "app %s is held, its effective set lacks %s", object_name(app),
 			       missing);
+}
+
+/* A pod is given what its template was hashed with, whatever its app has applied since or put back.
+ */
+void rule_config_is_of_the_template(struct invariants *iv, const char *uid, const char *key,
+				    const char *text)
+{
+	const json_t *pod = store_get_uid(iv->w->store, uid);
+	const char *want = pod ? object_annotation(pod, SYNC_ANNOTATION_CONFIG) : NULL;
+	const char *name = json_path_str(pod, "spec.volumes.[0].configMap.name", "");
+	autofree char *object = mem_asprintf("ConfigMap/%s", name);
+	autojson *content = json_pack("{s:{s:{s:s}}}", object, "data", key, text);
+	char got[80];
+
+	json_digest(got, content);
+	if (pod && !str_eq(got, want))
+		world_violated(iv->w, "config_is_of_the_template",
+			       "pod %s is given '%s' as %s: that is %s, want %s", object_name(pod),
+			       text, name, got, want ? want : "none");
 }
 
 /* ---- loops ---- */

@@ -347,13 +347,9 @@ Test(scenarios, a_changed_configmap_rolls_what_reads_it)
 	for (int i = 1; i <= 2; i++) {
 		json_t *d = world_deployment("web", "web:1", 2);
 
-		json_path_set_new(d, "spec.template.spec.volumes",
-				  json_pack("[{s:s, s:{s:s}}]", "name", "c", "configMap", "name",
-					    "settings"));
-		world_push(w, json_pack("{s:{s:[o, {s:s, s:s, s:{s:s, s:s}, s:{s:s}}]}}", "shop",
-					"objects", d, "apiVersion", "v1", "kind", "ConfigMap",
-					"metadata", "name", "settings", "namespace", "default",
-					"data", "colour", i == 1 ? "red" : "blue"));
+		world_read_config(d, "settings");
+		world_push(w, json_pack("{s:{s:[o, o]}}", "shop", "objects", d,
+					world_config("settings", i == 1 ? "red" : "blue")));
 		world_run(w, 20000);
 		expect_app("Verified", "");
 		cr_assert_eq(count(KIND_REPLICASET), (size_t)i);

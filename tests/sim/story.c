@@ -89,9 +89,7 @@ static json_t *deployment(const struct story *s, int i)
 		json_path_set_new(o, "spec.template.spec.containers.[0].readinessProbe",
 				  readiness());
 	if (d->reads_config && s->apps[d->home].config)
-		json_path_set_new(
-			o, "spec.template.spec.volumes",
-			json_pack("[{s:s, s:{s:s}}]", "name", "c", "configMap", "name", config));
+		world_read_config(o, config);
 	return o;
 }
 
@@ -100,9 +98,7 @@ static json_t *config_map(const struct story *s, int app)
 	autofree char *name = mem_asprintf("settings-%s", app_names[app]);
 	autofree char *text = mem_asprintf("%u", s->apps[app].config);
 
-	return json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:s}}", "apiVersion", "v1", "kind",
-			 "ConfigMap", "metadata", "name", name, "namespace", "default", "data",
-			 "content", text);
+	return world_config(name, text);
 }
 
 static json_t *early_job(const struct story *s, int app)
@@ -192,6 +188,17 @@ static bool is_rolling(const struct story *s)
 	return false;
 }
 
+/* What left its source runs, well or badly, until people say that it may go. */
+static bool people_are_asked(const struct story *s)
+{
+	for (int i = 0; i < STORY_APPS; i++) {
+		if (!story_has_app(s, i) &&
+		    str_eq(world_app_reason(s->w, app_names[i]), "PruneRefused"))
+			return true;
+	}
+	return false;
+}
+
 /* Until nothing is owed and nothing was written for a while. */
 static void settle(struct story *s)
 {
@@ -204,6 +211,8 @@ static void settle(struct story *s)
 		changes = invariants_changes(s->w->invariants);
 		world_run(s->w, SLICE_MS);
 	}
+	if (people_are_asked(s))
+		return;
 	world_violated(s->w, "comes_to_rest", "something is still going on after %d minutes",
 		       REST_SLICES);
 }

@@ -72,6 +72,17 @@ static void push_config(struct story *s)
 	story_push(s);
 }
 
+/* Both in one revision: what goes back has to go back to the old content. */
+static void push_bad_and_config(struct story *s)
+{
+	int i = some_deployment(s);
+
+	s->deployments[i].reads_config = true;
+	s->apps[s->deployments[i].home].config++;
+	story_change(s, i, true);
+	story_push(s);
+}
+
 static void push_job(struct story *s)
 {
 	struct story_app *app = &s->apps[s->deployments[some_deployment(s)].home];
@@ -315,6 +326,7 @@ static const struct {
 	{ "push the same again",        3, push_again },
 	{ "push another size",         10, push_size },
 	{ "push another configuration", 8, push_config },
+	{ "push a bad one and configuration", 8, push_bad_and_config },
 	{ "push another job",           5, push_job },
 	{ "push another build",         5, push_build },
 	{ "push another strategy",      6, push_strategy },

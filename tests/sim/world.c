@@ -186,6 +186,7 @@ struct world *world_new(uint64_t seed)
 	w->images = json_object();
 	w->built = json_object();
 	w->notices = json_array();
+	w->reads = json_object();
 	w->failing_builds = json_object();
 	w->failing_checks = json_object();
 	w->apps = json_object();
@@ -215,6 +216,7 @@ struct world *world_free(struct world *w)
 	json_decref(w->images);
 	json_decref(w->built);
 	json_decref(w->notices);
+	json_decref(w->reads);
 	json_decref(w->failing_builds);
 	json_decref(w->failing_checks);
 	json_decref(w->apps);

@@ -122,5 +122,12 @@ const json_t *world_notices(const struct world *w);
 const char *world_app_phase(struct world *w, const char *app);
 const char *world_app_reason(struct world *w, const char *app);
 
+/* The pods of Deployment D read the ConfigMap NAME of its namespace, as a volume and as a variable.
+ */
+void world_read_config(json_t *d, const char *name);
+/* Such a ConfigMap in namespace default; owned by the caller. */
+json_t *world_config(const char *name, const char *text);
+/* How often TEXT was given to a sandbox or a container as the content of such a ConfigMap. */
+unsigned int world_reads(const struct world *w, const char *text);
 /* A Deployment in namespace default; owned by the caller. */
 json_t *world_deployment(const char *name, const char *image, int replicas);

@@ -138,6 +138,28 @@ const char *world_app_reason(struct world *w, const char *app)
 	return json_path_str(store_get(w->store, KIND_APP, NULL, app), "status.reason", "");
 }
 
+void world_read_config(json_t *d, const char *name)
+{
+	json_path_set_new(d, "spec.template.spec.volumes",
+			  json_pack("[{s:s, s:{s:s}}]", "name", "c", "configMap", "name", name));
+	json_path_set_new(d, "spec.template.spec.containers.[0].env",
+			  json_pack("[{s:s, s:{s:{s:s, s:s}}}]", "name", WORLD_CONFIG_KEY,
+				    "valueFrom", "configMapKeyRef", "name", name, "key",
+				    WORLD_CONFIG_KEY));
+}
+
+json_t *world_config(const char *name, const char *text)
+{
+	return json_pack("{s:s, s:s, s:{s:s, s:s}, s:{s:s}}", "apiVersion", "v1", "kind",
+			 "ConfigMap", "metadata", "name", name, "namespace", "default", "data",
+			 WORLD_CONFIG_KEY, text);
+}
+
+unsigned int world_reads(const struct world *w, const char *text)
+{
+	return (unsigned int)json_path_int(w->reads, text, 0);
+}
+
 json_t *world_deployment(const char *name, const char *image, int replicas)
 {
 	return json_pack(

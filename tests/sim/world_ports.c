@@ -10,6 +10,7 @@
 #include "base/digest.h"
 #include "base/json.h"
 #include "base/str.h"
+#include "reconciler/controllers/pod_env.h"
 #include "tests/sim/invariants.h"
 #include "tests/sim/world_priv.h"
 
@@ -169,12 +170,39 @@ static void port_build(void *data, const char *id, const char *source UNUSED,
 
 /* ---- pods ---- */
 
+static void note_read(struct world *w, const char *uid, const char *key, const char *text)
+{
+	json_set(w->reads, text, json_integer(json_path_int(w->reads, text, 0) + 1));
+	invariants_reads(w->invariants, uid, key, text);
+}
+
+/* Pods read one ConfigMap of one key, as a volume and as a variable (world_read_config). */
+static void note_reads(struct world *w, const char *uid, const json_t *request)
+{
+	const json_t *item = json_path(request, "volumes.[0].files.items.[0]");
+	const char *data = json_path_str(item, "data", NULL);
+	autofree char *text = data ? pod_env_unbase64(data) : NULL;
+	json_t *variable;
+	size_t i;
+
+	if (text)
+		note_read(w, uid, json_path_str(item, "path", ""), text);
+	json_array_foreach(json_object_get(request, "env"), i, variable) {
+		if (str_eq(json_string_value(json_array_get(variable, 0)), WORLD_CONFIG_KEY))
+			note_read(w, uid, WORLD_CONFIG_KEY,
+				  json_string_value(json_array_get(variable, 1)));
+	}
+}
+
 static void port_sandbox_up(void *data, const json_t *request)
 {
 	struct world *w = data;
 	const char *uid = json_path_str(request, "uid", "");
 
-	if (call(w, "sandbox_up", uid) && !world_owed(w, ANSWER_SANDBOX, uid, NULL))
+	if (!call(w, "sandbox_up", uid))
+		return;
+	note_reads(w, uid, request);
+	if (!world_owed(w, ANSWER_SANDBOX, uid, NULL))
 		world_owe(w, ANSWER_SANDBOX, uid, world_some_ms(w, 10));
 }
 
@@ -189,6 +217,7 @@ static void port_container_start(void *data, const json_t *request)
 	if (!call(w, "container_start", uid))
 		return;
 	invariants_start(w->invariants, uid, name, attempt);
+	note_reads(w, uid, request);
 	if (a && a->attempt == attempt && !a->again)
 		return;
 	a = world_owe(w, ANSWER_START, uid, world_some_ms(w, 30));

@@ -43,6 +43,8 @@ struct answer {
 	bool again;     /* that: nothing is done for it */
 };
 
+#define WORLD_CONFIG_KEY "content" /* of the ConfigMaps that pods read */
+
 struct invariants;
 
 struct world {
@@ -68,6 +70,7 @@ struct world {
 	json_t *failing_builds;
 	json_t *failing_checks; /* "what/check" or "what" -> true */
 	json_t *apps;           /* of the newest revision */
+	json_t *reads;          /* content of ConfigMaps -> how often it was given */
 	json_t *notices;        /* every event that ports.notify was given */
 	unsigned int revision, n_builds, n_starts, n_checks, n_calls, n_commits, low_water;
 	char *confirmed;

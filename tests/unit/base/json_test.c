@@ -226,3 +226,41 @@ Test(json, jansson_itself_ends_the_process_when_memory_is_exhausted)
 	json_get_alloc_funcs(&allocate, NULL);
 	cr_expect_eq(allocate, mem_alloc);
 }
+
+Test(json, a_clone_is_equal_and_changes_alone)
+{
+	autojson *j = parse(pod), *copy = json_clone(j);
+	autofree char *before = json_canonical(j);
+	autofree char *after = NULL;
+
+	cr_assert(json_equal(j, copy));
+	json_path_set_new(copy, "spec.n", json_integer(8));
+	json_path_set_new(copy, "spec.list[0].name", json_text("y"));
+	json_path_set_new(copy, "metadata.labels.a\\[0]", json_text("z"));
+	json_array_append_new(json_path(copy, "spec.list[1]"), json_true());
+	after = json_canonical(j);
+	cr_expect_str_eq(after, before);
+	cr_expect_null(json_clone(NULL));
+}
+
+Test(json, compact_text_is_what_jansson_writes)
+{
+	static const char *const texts[] = {
+		"{}",
+		"[]",
+		"[{},[],null,true,false,0,-7,9223372036854775807,1.5,1e300]",
+		"{\"b\":1,\"a\":{\"d\":[1,2,{\"e\":\"f\"}],\"c\":\"\"}}",
+		"[\"\\u0001\\b\\f\\n\\r\\t\\u001f\\\\\\\"/\\u007f\", \"gr\\u00fc\\u00df\", \"\\ud83d\\ude00\"]",
+		"{\"\\\"k\\n\":\"\\u0000v\"}",
+		"\"alone\"",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		autojson *j = json_loads(texts[i], JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+		autofree char *want = json_dumps(j, JSON_COMPACT | JSON_ENCODE_ANY);
+		autofree char *got = json_compact(j);
+
+		cr_assert(j, "%s", texts[i]);
+		cr_expect_str_eq(got, want, "%s\n got %s\nwant %s", texts[i], got, want);
+	}
+}

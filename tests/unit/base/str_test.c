@@ -14,6 +14,14 @@ Test(str, equality_knows_null)
 	cr_expect_not(str_eq("a", "A"));
 }
 
+Test(str, paths_of_two_and_of_three)
+{
+	autofree char *two = str_path("default", "web", NULL), *three = str_path("Pod", "", "web");
+
+	cr_expect_str_eq(two, "default/web");
+	cr_expect_str_eq(three, "Pod//web");
+}
+
 Test(str, prefixes_and_suffixes)
 {
 	cr_expect_str_eq(str_skip_prefix("refs/heads/main", "refs/heads/"), "main");

@@ -435,6 +435,7 @@ static const struct {
 	{ "status of what is done", "rollout status deploy/idle", 0, "deployment \"idle\" successfully rolled out\n", "" },
 	{ "status of what is not there", "rollout status deploy/x", 1, "", "Error from server (NotFound): deployments.apps \"x\" not found\n" },
 	{ "no such verb", "rollout undo deploy/web", 2, "", "error: rollout has status and restart\n" },
+	{ "undo to what", "undo shop --to abc", 2, "", "recond undo: --to wants a number of the history, such as 3\n" },
 	{ "delete by label", "delete cm -l x=y -o name", 0, "configmap/a\nconfigmap/b\n", "" },
 	{ "delete by name", "delete cm c", 0, "configmap \"c\" deleted from default namespace\n", "" },
 	{ "delete what is gone", "delete cm/c", 1, "", "Error from server (NotFound): configmaps \"c\" not found\n" },

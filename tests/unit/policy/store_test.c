@@ -296,3 +296,28 @@ Test(store, a_modification_comes_with_what_was_before)
 	(void)store_update(s, d);
 	cr_expect(seen == 13, "got %lld, want 13 (1 became 3)", (long long)seen);
 }
+
+Test(store, versions_share_what_is_the_same_but_nothing_with_the_caller)
+{
+	struct still_world world = {0};
+	_cleanup_(store_freep) struct store *s = store_in(&world, NULL);
+	const json_t *old = create(
+		s, "{" HEAD("Deployment") "}, 'spec': {'replicas': 1}, 'status': {'replicas': 1}}");
+	autofree char *uid = mem_strdup(json_path_str(old, "metadata.uid", ""));
+	autojson *first = json_incref((json_t *)(uintptr_t)old), *mine = json_clone(old);
+	const json_t *now;
+
+	json_path_set_new(mine, "status.replicas", json_integer(2));
+	cr_assert_eq(store_update_status(s, mine), 0);
+	json_path_set_new(mine, "spec.replicas", json_integer(3));
+	json_path_set_new(mine, "status.replicas", json_integer(3));
+	json_path_set_new(mine, "metadata.name", json_text("another"));
+	now = store_get_uid(s, uid);
+	cr_expect_eq(json_object_get(now, "spec"), json_object_get(first, "spec"));
+	cr_expect_eq(json_path_int(now, "spec.replicas", 0), 1);
+	cr_expect_eq(json_path_int(now, "status.replicas", 0), 2);
+	cr_expect_str_eq(object_name(now), "x");
+	cr_expect_eq(json_path_int(first, "status.replicas", 0), 1, "the older version stays");
+	cr_expect_neq(json_path_str(now, "metadata.resourceVersion", ""),
+		      json_path_str(first, "metadata.resourceVersion", ""));
+}

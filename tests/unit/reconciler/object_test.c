@@ -39,6 +39,21 @@ Test(object, describe_leaves_the_default_namespace_out)
 	cr_assert_str_eq(db, "Pod/n/a");
 }
 
+Test(object, a_draft_is_changed_without_its_original)
+{
+	autojson *o = parse("{\"metadata\":{\"labels\":{\"a\":\"b\"}},\"spec\":{\"replicas\":1,"
+			    "\"template\":{}},\"status\":{\"conditions\":[]}}");
+	autojson *draft = object_draft(o);
+	autofree char *before = json_canonical(o), *after = NULL;
+
+	json_path_set_new(draft, "metadata.labels.a", json_text("c"));
+	json_path_set_new(draft, "spec.replicas", json_integer(2));
+	json_array_append_new(json_path(draft, "status.conditions"), json_true());
+	after = json_canonical(o);
+	cr_expect_str_eq(after, before);
+	cr_expect_eq(json_path(draft, "spec.template"), json_path(o, "spec.template"), "is shared");
+}
+
 /* clang-format off */
 static const struct {
 	const char *sentence;
