@@ -25,7 +25,7 @@ import time
 
 from common import BIN, Scratch, end_on_signals, fail, need
 from failpoints import failpoints
-from hostdiff import left_over, snapshot
+from hostdiff import command_lines, left_over, snapshot
 
 RECOND = os.path.join(BIN, "recond")
 REPLICAS = 3
@@ -62,6 +62,7 @@ spec:
 class Instance:
     def __init__(self, work):
         self.work, self.process, self.round, self.good, self.runs = work, None, 0, 0, 0
+        self.host = snapshot([], SECTIONS)
         self.bridge = f"rcf{os.getpid() % 100000}"
         self.write(os.path.join(work, "bridge"), self.bridge)
         self.source, self.state = os.path.join(work, "src"), os.path.join(work, "state")
@@ -197,9 +198,22 @@ class Instance:
             look += below
         return found
 
+    def names(self):
+        """What things of this instance on the host carry in their names."""
+        names = [self.work, self.bridge, *(line.split(": ")[1].split("@")[0] for line in
+                 command_lines("ip", "-o", "link", "show", "master", self.bridge))]
+        with open(os.path.join(self.state, "run/cgroup_root"), encoding="utf-8") as f:
+            return names + [f.read().strip()]
+
     def remove(self):
+        """End everything; nothing may be on the host then that was not there at first."""
+        names = self.names()
         self.kill()
-        return take_down(self.work)
+        status, text = take_down(self.work)
+        left = [*left_over(self.host, names, SECTIONS), *(f"a process of round {n}" for n in self.serving())]
+        if status != 0 or left:
+            fail(f"cleanup ended with {status}: {text}\nleft over:", *left)
+        print("nothing is left on the host")
 
 
 def command(pid):
@@ -341,19 +355,16 @@ def main():
     need(RECOND)
     end_on_signals()
     with Scratch("killer", take_down) as work:
-        before = snapshot([], SECTIONS)
         instance = Instance(work)
         try:
             instance.push()
             instance.start()
             instance.settle("the first start", False)
             {"kill": random_kills, "failpoints": each_failpoint}[options.what](instance, options)
+            instance.remove()
         finally:
-            status, text = instance.remove()
-        left = left_over(before, [work, instance.bridge], SECTIONS)
-        if status != 0 or left:
-            fail(f"cleanup ended with {status}: {text}\nleft over:", *left)
-        print("nothing is left on the host")
+            instance.kill()
+            take_down(work)
 
 
 main()
